@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { bundle, crashPoints, units } from './bundle.ts'
+
+let folder: string
+
+// Inside the repository, so that packages and #shared/ resolve as they do for functions.
+beforeAll(() => {
+  const local = resolve(import.meta.dirname, '..', '.local')
+  fs.mkdirSync(local, { recursive: true })
+  folder = fs.mkdtempSync(join(local, 'bundle-test-'))
+})
+
+afterAll(() => fs.rmSync(folder, { recursive: true, force: true }))
+
+function bundleOf(name: string, source: string) {
+  const entry = join(folder, `${name}.ts`)
+  fs.writeFileSync(entry, source)
+  return bundle({ name, entry }, folder)
+}
+
+test.for(units())('$name keeps its limits and starts as far as its configuration', async (unit) => {
+  expect(await bundle(unit, folder)).toMatchObject({ problems: [] })
+  const { status, stderr } = spawnSync(process.execPath, [join(folder, unit.name, 'main.js')], {
+    env: {},
+    encoding: 'utf8',
+  })
+  expect(stderr).toMatch(/^[A-Z_]+: is not set$/m)
+  expect(status).toBe(78)
+})
+
+test('crash points leave no trace in a bundle', async () => {
+  const name = [...crashPoints()][0] ?? ''
+  const { problems } = await bundleOf(
+    'quiet',
+    `import { armCrashPoint, crashPoint } from '#shared/crash-point.ts'
+    armCrashPoint(process.env['CRASH'])
+    crashPoint('${name}')
+    console.log('alive')`,
+  )
+  expect(problems).toEqual([])
+  expect(fs.readFileSync(join(folder, 'quiet', 'main.js'), 'utf8')).not.toMatch(/crashPoint|SIGKILL/)
+  expect(spawnSync(process.execPath, [join(folder, 'quiet', 'main.js')], { encoding: 'utf8' }).stdout).toBe('alive\n')
+
+  const loud = await bundleOf('loud', `console.log('${name}')`)
+  expect(loud.problems).toEqual([`holds the crash point ${name}`])
+})
+
+test('a package in the wrong bundle is named', async () => {
+  const agent = await bundleOf('agent', `import pg from 'pg'\nconsole.log(pg)`)
+  expect(agent.problems).toContainEqual(expect.stringMatching(/^holds pg, which only /))
+  const gateway = await bundleOf('webhook-gateway', `import { Octokit } from '@octokit/core'\nconsole.log(Octokit)`)
+  expect(gateway.problems).toContainEqual(expect.stringMatching(/^holds @octokit\/\S+, which only label-router, /))
+  const tool = await bundleOf('label-router', `import fc from 'fast-check'\nconsole.log(fc)`)
+  expect(tool.problems).toContain('holds fast-check, a package for development')
+})
+
+test('what is over its budget is told with what is large in it', async () => {
+  const { problems } = await bundleOf('large', `console.log('${'x'.repeat(500_000)}')`)
+  expect(problems).toEqual([
+    expect.stringMatching(/^501 KB is over its budget of 450 KB: \.local\/bundle-test-\S+ 501 KB$/),
+  ])
+})

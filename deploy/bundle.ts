@@ -1,0 +1,166 @@
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { build, type Metafile, type Plugin } from 'esbuild'
+
+// npm run build: one bundle per function, `dist/<function>/main.js`, and one for the agent's runner. Each has a budget,
+// because a cold start pays for every byte (kysely and pg: 140 ms from node_modules, 26 ms bundled).
+
+const root = resolve(import.meta.dirname, '..')
+const budgets: Readonly<Record<string, number>> = { 'stage-dispatcher': 1_700_000 }
+const usualBudget = 450_000
+
+/** A unit of deployment: a function, or the agent's runner. */
+export interface Unit {
+  readonly name: string
+  readonly entry: string
+}
+
+/** What became of one bundle; no problems means that it may ship. */
+export interface Bundle {
+  readonly name: string
+  readonly bytes: number
+  readonly problems: readonly string[]
+}
+
+/** All that gets a bundle. */
+export function units(folder: string = root): Unit[] {
+  const functions = list(join(folder, 'functions')).map((name) => ({
+    name,
+    entry: join(folder, 'functions', name, 'main.ts'),
+  }))
+  const agent = join(folder, 'agent', 'main.ts')
+  return existsSync(agent) ? [...functions, { name: 'agent', entry: agent }] : functions
+}
+
+/** Which units may hold a package that costs much or may do much. A name that ends in a slash stands for a scope. */
+function heavyPackages(): Record<string, readonly string[]> {
+  const functions = list(join(root, 'functions'))
+  const forge = ['label-router', 'run-gateway', 'change-publisher', 'status-reporter']
+  return {
+    '@kubernetes/client-node': ['stage-dispatcher'],
+    '@octokit/': forge,
+    '@gitbeaker/': forge,
+    // The agent's pod knows neither the database nor the broker.
+    pg: functions,
+    kysely: functions,
+    cloudevents: functions,
+  }
+}
+
+/** Bundles one unit into `folder/<name>` and holds it against its limits. */
+export async function bundle({ name, entry }: Unit, folder: string): Promise<Bundle> {
+  if (!existsSync(entry)) return { name, bytes: 0, problems: ['has no main.ts'] }
+  const target = join(folder, name)
+  rmSync(target, { recursive: true, force: true })
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    outfile: join(target, 'main.js'),
+    bundle: true,
+    minify: true,
+    // Error names are part of logs, and functions of stack traces.
+    keepNames: true,
+    metafile: true,
+    sourcemap: true,
+    sourcesContent: false,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    // pg is CommonJS and asks for Node's own modules by require.
+    banner: { js: "import{createRequire as $r}from'node:module';const require=$r(import.meta.url);" },
+    external: ['pg-native'],
+    plugins: [withoutCrashPoints],
+    logLevel: 'warning',
+  })
+  writeFileSync(join(target, 'package.json'), '{ "type": "module" }\n')
+  const text = readFileSync(join(target, 'main.js'), 'utf8')
+  return { name, bytes: Buffer.byteLength(text), problems: problemsOf(name, text, metafile) }
+}
+
+const withoutCrashPoints: Plugin = {
+  name: 'without-crash-points',
+  setup(plugin) {
+    const path = join(import.meta.dirname, 'crash-point.noop.ts')
+    plugin.onResolve({ filter: /\/crash-point\.ts$/ }, () => ({ path }))
+  },
+}
+
+function problemsOf(name: string, text: string, metafile: Metafile): string[] {
+  const problems: string[] = []
+  const budget = budgets[name] ?? usualBudget
+  const bytes = Buffer.byteLength(text)
+  if (bytes > budget)
+    problems.push(`${kilobytes(bytes)} is over its budget of ${kilobytes(budget)}: ${largest(metafile)}`)
+
+  const files = Object.keys(Object.values(metafile.outputs).find((output) => output.entryPoint)?.inputs ?? {})
+  const packages = new Set(files.flatMap((file) => packageOf(file) ?? []))
+  for (const [heavy, holders] of Object.entries(heavyPackages())) {
+    const found = [...packages].find((each) => (heavy.endsWith('/') ? each.startsWith(heavy) : each === heavy))
+    if (found && !holders.includes(name)) problems.push(`holds ${found}, which only ${holders.join(', ')} may`)
+  }
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    devDependencies: Record<string, string>
+  }
+  for (const each of packages) if (each in devDependencies) problems.push(`holds ${each}, a package for development`)
+  for (const file of files) {
+    if (/^shared\/db\/migrat|^shared\/crash-point|\.test\.ts$|^(test|deploy\/local)\//.test(file))
+      problems.push(`holds ${file}`)
+  }
+  for (const point of crashPoints()) if (text.includes(point)) problems.push(`holds the crash point ${point}`)
+  return problems
+}
+
+/** The names of the crash points in a source text: `crashPoint('name')`. */
+export function crashPointsIn(text: string): string[] {
+  return [...text.matchAll(/\bcrashPoint\(\s*['"`]([^'"`]+)['"`]/g)].flatMap(([, name]) => name ?? [])
+}
+
+/** The names of all crash points of the repository. */
+export function crashPoints(): Set<string> {
+  const files = globSync(['functions/**/*.ts', 'shared/**/*.ts'], { cwd: root, exclude: ['**/*.test.ts'] })
+  return new Set(files.flatMap((file) => crashPointsIn(readFileSync(join(root, file), 'utf8'))))
+}
+
+function packageOf(file: string): string | undefined {
+  return /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1]
+}
+
+function largest(metafile: Metafile): string {
+  const sizes = new Map<string, number>()
+  for (const { inputs } of Object.values(metafile.outputs)) {
+    for (const [file, { bytesInOutput }] of Object.entries(inputs)) {
+      const owner = packageOf(file) ?? file.split('/').slice(0, 2).join('/')
+      sizes.set(owner, (sizes.get(owner) ?? 0) + bytesInOutput)
+    }
+  }
+  const top = [...sizes].toSorted(([, a], [, b]) => b - a).slice(0, 3)
+  return top.map(([owner, bytes]) => `${owner} ${kilobytes(bytes)}`).join(', ')
+}
+
+function kilobytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1000)} KB`
+}
+
+function list(folder: string): string[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .toSorted()
+}
+
+if (import.meta.main) {
+  const dist = join(root, 'dist')
+  mkdirSync(dist, { recursive: true })
+  const bundles = await Promise.all(units().map((unit) => bundle(unit, dist)))
+  for (const { name, bytes, problems } of bundles) {
+    console.log(
+      `${name.padEnd(20)} ${kilobytes(bytes).padStart(8)}  ${problems.length === 0 ? 'ok' : problems.join('; ')}`,
+    )
+  }
+  const failed = bundles.filter(({ problems }) => problems.length > 0)
+  if (bundles.length === 0 || failed.length > 0) {
+    console.error(bundles.length === 0 ? 'nothing to bundle' : `failed: ${failed.map(({ name }) => name).join(', ')}`)
+    process.exitCode = 1
+  }
+}

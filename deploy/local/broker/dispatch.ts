@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '#shared/log.ts'
+import { withExtensions, withoutExtension, type BrokerEvent } from './event.ts'
+import { noFaults, type Plan } from './faults.ts'
+import type { RecordEntry } from './ledger.ts'
+import type { Destination, Trigger } from './manifests.ts'
+import { isRetryable, postEvent, postOnly, type Answer } from './post.ts'
+import { createSlots } from './slots.ts'
+
+/** Requests under way per trigger: what an activator would queue waits here and not in sockets. */
+const REQUESTS_PER_TRIGGER = 64
+
+/** Longest error body that Knative's dispatcher survives: its base64 form has to fit a buffer of 1024 characters. */
+const MAX_ERROR_BYTES = 768
+
+/** What the deliveries need from the broker. */
+export interface DispatchOptions {
+  readonly record: RecordEntry
+  readonly log: Log | undefined
+  readonly resolve: (destination: Destination) => string
+  /** Takes a reply; false when it is refused. */
+  readonly publish: (event: BrokerEvent) => boolean
+  readonly backoffScale: number
+}
+
+/** The deliveries under way, in memory like those of Knative's in-memory channel. */
+export interface Dispatcher {
+  dispatch(trigger: Trigger, event: BrokerEvent): void
+  idle(): Promise<void>
+  pause(): void
+  resume(): void
+  /** Forgets everything that is held, as a channel whose pod dies. Returns how many deliveries that were. */
+  lose(): number
+  setPlan(plan: Plan): void
+}
+
+/** A dispatcher that holds nothing yet. */
+export function createDispatcher({ record, log, resolve, publish, backoffScale }: DispatchOptions): Dispatcher {
+  const held = new Map<AbortController, Promise<void>>()
+  const slots = new Map<string, ReturnType<typeof createSlots>>()
+  let plan = noFaults
+  let gate = Promise.withResolvers<void>()
+  gate.resolve()
+
+  const slotsOf = (trigger: string) => {
+    const own = slots.get(trigger) ?? createSlots(REQUESTS_PER_TRIGGER)
+    slots.set(trigger, own)
+    return own
+  }
+
+  const send = async (trigger: Trigger, event: BrokerEvent, signal: AbortSignal, once: (signal: AbortSignal) => Promise<Answer>): Promise<Answer> => {
+    const { retry, backoffMs, timeoutMs } = trigger.delivery
+    for (let attempt = 0; ; attempt += 1) {
+      await gate.promise
+      const answer = await slotsOf(trigger.name)(async () => {
+        signal.throwIfAborted()
+        return once(AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]))
+      })
+      signal.throwIfAborted()
+      record('attempted', event, { trigger: trigger.name, attempt: attempt + 1, status: answer.status })
+      if (answer.ok || !isRetryable(answer.status) || attempt >= retry) return answer
+      await sleep(backoffMs(attempt) * backoffScale, undefined, { signal })
+    }
+  }
+
+  const deliver = async (trigger: Trigger, event: BrokerEvent, signal: AbortSignal): Promise<void> => {
+    const subscriber = resolve(trigger.subscriber)
+    // A subscriber does not see the hop count; its reply gets it back.
+    const seen = withoutExtension(event, 'knativebrokerttl')
+    let answer = await send(trigger, event, signal, (each) => postEvent(subscriber, seen, each))
+    if (answer.reply && !publish(withExtensions(answer.reply, { knativebrokerttl: event.attributes['knativebrokerttl'] ?? '' }))) {
+      answer = { status: 400, ok: false, body: Buffer.alloc(0) }
+    }
+    if (answer.ok) return record('delivered', event, { trigger: trigger.name, status: answer.status })
+    const { deadLetter } = trigger.delivery
+    if (deadLetter === undefined) return drop(trigger, event, answer.status)
+    if (answer.body.length > MAX_ERROR_BYTES) {
+      record('would-panic', event, { trigger: trigger.name, status: answer.status })
+      log?.error({ trigger: trigger.name, bytes: answer.body.length }, `an error body over ${MAX_ERROR_BYTES} bytes: Knative's dispatcher would crash on it and lose all it holds`)
+    }
+    const dead = withExtensions(event, failure(subscriber, answer))
+    const sink = resolve(deadLetter)
+    const taken = await send(trigger, event, signal, (each) => postOnly(sink, dead, each))
+    if (!taken.ok) return drop(trigger, event, taken.status)
+    record('dead-lettered', event, { trigger: trigger.name, status: answer.status })
+  }
+
+  const drop = (trigger: Trigger, event: BrokerEvent, status: number) => {
+    record('dropped', event, { trigger: trigger.name, status })
+    log?.error({ trigger: trigger.name, eventId: event.attributes['id'], status }, 'an event is dropped: nobody takes it as a dead letter')
+  }
+
+  const hold = (trigger: Trigger, event: BrokerEvent, delayMs: number) => {
+    const controller = new AbortController()
+    const { signal } = controller
+    const work = async () => {
+      if (delayMs > 0) await sleep(delayMs, undefined, { signal })
+      await deliver(trigger, event, signal)
+    }
+    const done = work()
+      .catch((error: unknown) => {
+        if (!signal.aborted) throw error
+        record('lost', event, { trigger: trigger.name })
+      })
+      .finally(() => held.delete(controller))
+    held.set(controller, done)
+  }
+
+  return {
+    dispatch: (trigger, event) => plan().forEach((delayMs) => hold(trigger, event, delayMs)),
+    async idle() {
+      while (held.size > 0) await Promise.all(held.values())
+    },
+    pause: () => void (gate = Promise.withResolvers()),
+    resume: () => gate.resolve(),
+    lose() {
+      const controllers = [...held.keys()]
+      for (const controller of controllers) controller.abort()
+      return controllers.length
+    },
+    setPlan: (next) => void (plan = next),
+  }
+}
+
+/** What Knative tells a dead-letter sink. An event that no server answered gets the 500 of the filter in between. */
+function failure(destination: string, { status, body }: Answer): Record<string, string> {
+  return {
+    knativeerrordest: destination,
+    knativeerrorcode: String(status || 500),
+    ...(body.length > 0 && { knativeerrordata: body.toString('base64').slice(0, 1024) }),
+  }
+}

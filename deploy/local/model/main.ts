@@ -1,0 +1,11 @@
+import * as v from 'valibot'
+import { Port, readEnv } from '#shared/env.ts'
+import { startScriptedModel } from './server.ts'
+
+const env = readEnv(v.object({ PORT: Port }))
+const model = await startScriptedModel({ port: env.PORT })
+process.stdout.write(`scripted model on ${model.url}\n`)
+
+for (const name of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(name, () => void model.close())
+}

@@ -1,0 +1,14 @@
+import * as v from 'valibot'
+import { connect } from '#shared/db/connect.ts'
+import { serve } from '#shared/edge/serve.ts'
+import { common, readEnv } from '#shared/env.ts'
+import { createLog } from '#shared/log.ts'
+import { createRelay } from '#shared/outbox/relay.ts'
+import { create } from './app.ts'
+
+const env = readEnv(v.object(common))
+const log = createLog('approval-gate', env.LOG_LEVEL)
+const db = connect(env.DATABASE_URL, { name: 'approval-gate' })
+const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
+
+await serve(create({ db, relay, log }), { port: env.PORT, log })

@@ -1,0 +1,23 @@
+import type { Db } from '#shared/db/connect.ts'
+import { eventApp } from '#shared/edge/event-app.ts'
+import type { App } from '#shared/edge/serve.ts'
+import type { GitHub } from '#shared/forge/github/client.ts'
+import type { Log } from '#shared/log.ts'
+import type { Relay } from '#shared/outbox/relay.ts'
+import type { Workflow } from '#shared/workflow/workflow.ts'
+import { githubForge } from './github.ts'
+import { labelRouter } from './handler.ts'
+import { store } from './store.ts'
+
+/** What an installation decides: the stages and the models that a label may choose. */
+export interface Config {
+  readonly workflow: Workflow
+  readonly models: readonly string[]
+}
+
+/** A label change becomes a run, a refusal with a reason, or nothing. */
+export function create(config: Config, clients: { db: Db; relay: Relay; log: Log; github: GitHub }): App {
+  const { db, relay, log, github } = clients
+  const handle = labelRouter({ ...config, ...store(db), forge: (project) => githubForge(github, project) })
+  return eventApp({ consumer: 'label-router', db, relay, log, handle, close: () => db.destroy() })
+}

@@ -1,0 +1,110 @@
+import type { TaskContent } from '#shared/job/bundle.ts'
+import type { ReasonCode } from '#shared/workflow/reasons.ts'
+
+/** Rights on a repository, least first. */
+export type Permission = 'none' | 'read' | 'triage' | 'write' | 'maintain' | 'admin'
+
+const order: readonly Permission[] = ['none', 'read', 'triage', 'write', 'maintain', 'admin']
+
+/** What a project says about who may ask. */
+export interface AskPolicy {
+  readonly least: Permission
+  /** Numeric ids of bots that may ask although they are no people. */
+  readonly bots: readonly string[]
+}
+
+/** The one who set the label: of the signed event, and as the forge knows the login now. */
+export interface Actor {
+  readonly id: string
+  readonly type: string
+  readonly now: { readonly actorId: string; readonly permission: Permission }
+}
+
+/** The subject as the forge shows it now; undefined when it is gone. */
+export interface Current {
+  readonly open: boolean
+  readonly locked: boolean
+  readonly title: string
+  readonly body: string
+  /** Default names of the labels that mean something to us. */
+  readonly labels: readonly string[]
+}
+
+/** Everything the decision about a run label rests on. */
+export interface Request {
+  readonly label: string
+  readonly isPullRequest: boolean
+  readonly stageConfigured: boolean
+  readonly actor: Actor
+  readonly policy: AskPolicy
+  /** As in the signed event. */
+  readonly asked: { readonly title: string; readonly body: string }
+  readonly current: Current | undefined
+  readonly comments: readonly { readonly createdAt: string; readonly updatedAt: string }[]
+  /** When the forge recorded the label event. */
+  readonly labelledAt: Date
+  readonly contentBytes: number
+  readonly baseCommit: string | undefined
+  readonly models: readonly string[]
+}
+
+/** Largest content of a run, bytes. */
+export const MAX_CONTENT_BYTES = 512 * 1024
+
+/** A run, or the reason why there is none. */
+export type Decision =
+  | { readonly kind: 'run'; readonly model: string | undefined; readonly effort: string | undefined }
+  | { readonly kind: 'refuse'; readonly reason: ReasonCode; readonly detail?: string }
+
+/** Whether this actor may start work, as of now. By numeric id: a login can be taken over, a display name says nothing. */
+export function mayAsk(actor: Actor, policy: AskPolicy): boolean {
+  if (policy.bots.includes(actor.id)) return true
+  if (actor.type !== 'User' || actor.id !== actor.now.actorId) return false
+  return order.indexOf(actor.now.permission) >= order.indexOf(policy.least)
+}
+
+/** From a label to a run: workflow rules 1 to 5, in the order in which a person can do something about them. */
+export function decide(request: Request): Decision {
+  const { current, policy } = request
+  if (!mayAsk(request.actor, policy)) return refuse('actor_not_allowed')
+  if (current === undefined) return refuse('subject_gone')
+  if (!current.open) return refuse('subject_closed')
+  if (current.locked) return refuse('subject_locked')
+  if (!current.labels.includes(request.label)) return refuse('label_removed')
+  if (request.isPullRequest) return refuse('not_an_issue')
+  for (const prefix of ['run:', 'ai-model:', 'ai-effort:']) {
+    const same = current.labels.filter((label) => label.startsWith(prefix))
+    if (same.length > 1) return refuse('label_conflict', same.join(', '))
+  }
+  if (!request.stageConfigured) return refuse('stage_not_configured', request.label)
+  if (current.title !== request.asked.title || current.body !== request.asked.body) return refuse('stale_content')
+  if (request.comments.some((comment) => new Date(comment.updatedAt) > request.labelledAt)) return refuse('stale_content')
+  if (request.contentBytes > MAX_CONTENT_BYTES) return refuse('content_too_large')
+  if (request.baseCommit === undefined) return refuse('base_missing')
+  const model = chosen(current.labels, 'ai-model:')
+  if (model !== undefined && !request.models.includes(model)) return refuse('model_not_allowed', model)
+  return { kind: 'run', model, effort: chosen(current.labels, 'ai-effort:')?.replace('extra-high', 'xhigh') }
+}
+
+/** What an event that takes something away means for the runs of a subject, by what the forge shows now. */
+export function decideCancel(action: string, label: string | undefined, current: Current | undefined): ReasonCode | undefined {
+  if (current === undefined) return 'subject_gone'
+  if (!current.open) return 'subject_closed'
+  if (current.locked) return 'subject_locked'
+  if (action === 'unlabeled' && label !== undefined && !current.labels.includes(label)) return 'label_removed'
+  // The event is older than the present: the label is back, the issue open again.
+  return undefined
+}
+
+/** Bytes of everything the agent will read of the subject. */
+export function contentBytes(content: TaskContent): number {
+  return [content.title, content.body, ...content.comments.map(({ body }) => body)].reduce((sum, text) => sum + text.length * 2, 0)
+}
+
+function chosen(labels: readonly string[], prefix: string): string | undefined {
+  return labels.find((label) => label.startsWith(prefix))?.slice(prefix.length)
+}
+
+function refuse(reason: ReasonCode, detail?: string): Decision {
+  return detail === undefined ? { kind: 'refuse', reason } : { kind: 'refuse', reason, detail }
+}

@@ -1,0 +1,28 @@
+import { readActorPermission } from '#shared/forge/github/actor-permission.ts'
+import { readBranchHead } from '#shared/forge/github/branch.ts'
+import type { GitHub } from '#shared/forge/github/client.ts'
+import { findLabelEvent } from '#shared/forge/github/label-events.ts'
+import { repositoryRef } from '#shared/forge/github/repository-ref.ts'
+import { readComments, readRepository, readSubject } from '#shared/forge/github/subject.ts'
+import type { Forge, Project } from './handler.ts'
+
+/** What the router asks GitHub about one repository. */
+export function githubForge(github: GitHub, project: Project): Forge {
+  const repo = repositoryRef(project)
+  const octokit = github.for(repo)
+  return {
+    labelEvent: (number, label, actorId, notAfter) => findLabelEvent(octokit, repo, { number, label, actorId, notAfter }),
+    permission: (login) => readActorPermission(octokit, repo, login),
+    async subject(number) {
+      const subject = await readSubject(octokit, repo, number)
+      return subject && { open: subject.state === 'open', locked: subject.locked, title: subject.title, body: subject.body, labels: subject.labels }
+    },
+    comments: (number, notAfter) => readComments(octokit, repo, number, { notAfter }),
+    async base() {
+      const repository = await readRepository(octokit, repo)
+      const commit = repository && (await readBranchHead(octokit, repo, repository.defaultBranch))
+      return repository && commit ? { ref: repository.defaultBranch, commit } : undefined
+    },
+    repositoryId: async () => (await readRepository(octokit, repo))?.id,
+  }
+}

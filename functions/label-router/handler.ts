@@ -1,0 +1,165 @@
+import * as v from 'valibot'
+import type { Row } from '#shared/db/schema.ts'
+import { PermanentError, RetryLater } from '#shared/errors.ts'
+import type { Delivered } from '#shared/events/delivered.ts'
+import { EVENT_TYPES, RunEvent } from '#shared/events/types.ts'
+import type { TaskContent } from '#shared/job/bundle.ts'
+import type { Handler, Settlement, Writer } from '#shared/outbox/deliver.ts'
+import { labelGroup } from '#shared/workflow/labels.ts'
+import type { ReasonCode } from '#shared/workflow/reasons.ts'
+import type { Workflow } from '#shared/workflow/workflow.ts'
+import { contentBytes, decide, decideCancel, mayAsk, type Current, type Permission } from './decide.ts'
+import { IssuesEvent } from './event.ts'
+import { bundle, type Bundle } from './manifest.ts'
+
+/** A connected repository, as the router needs it. */
+export type Project = Row<'projects'>
+
+/** The intent of a person, by the forge's own id of the label event. */
+export interface Intent {
+  readonly project: Project
+  readonly subject: { readonly id: string; readonly number: number; readonly kind: 'issue' | 'pull_request' }
+  readonly labelEvent: { readonly id: string; readonly createdAt: Date }
+  readonly label: string
+  readonly stage: string
+  readonly requester: { readonly id: string; readonly login: string }
+}
+
+/** What the forge says, for one repository. Every look-up that fails is a RetryLater, never a yes. */
+export interface Forge {
+  labelEvent(number: number, label: string, actorId: string, notAfter: Date): Promise<Intent['labelEvent'] | undefined>
+  permission(login: string): Promise<{ readonly actorId: string; readonly permission: Permission }>
+  subject(number: number): Promise<(Omit<Current, 'labels'> & { readonly labels: readonly string[] }) | undefined>
+  comments(number: number, notAfter: Date): Promise<readonly { author: string; authorId: string; createdAt: string; updatedAt: string; body: string }[]>
+  /** The default branch and its head; undefined for an empty repository. */
+  base(): Promise<{ readonly ref: string; readonly commit: string } | undefined>
+  /** Numeric id of the repository that has the name now. */
+  repositoryId(): Promise<string | undefined>
+}
+
+/** What this function needs from the world, and nothing more. */
+export interface Deps {
+  readonly workflow: Workflow
+  readonly models: readonly string[]
+  project(id: string): Promise<Project | undefined>
+  run(id: string): Promise<Row<'runs'> | undefined>
+  forge(project: Project): Forge
+  createRun(writer: Writer, intent: Intent, bundle: Bundle): Promise<void>
+  refuseRun(writer: Writer, intent: Intent, reason: ReasonCode, detail: string | undefined): Promise<void>
+  cancelRuns(writer: Writer, project: Project, subjectId: string, stage: string | undefined, reason: ReasonCode): Promise<void>
+  /** Lets a run that had waited go on: it was judged again just now. */
+  renewRun(writer: Writer, runId: string): Promise<void>
+}
+
+/** Parse, load, decide, write. */
+export function labelRouter(deps: Deps): Handler {
+  return async (event) => {
+    if (event.type === EVENT_TYPES.stageDue) return judgeAgain(deps, event)
+    const parsed = v.safeParse(IssuesEvent, event.data)
+    if (!parsed.success) throw new PermanentError(`not an issues event: ${v.summarize(parsed.issues).slice(0, 300)}`)
+    const project = event.projectId === null ? undefined : await deps.project(event.projectId)
+    if (project === undefined || project.state !== 'connected') return { outcome: 'ignored: the repository is not connected' }
+    const change = parsed.output
+    if (change.sender.id === project.own_actor_id) return { outcome: 'ignored: our own label event' }
+    return change.action === 'labeled' ? labelled(deps, project, change) : takenAway(deps, project, change)
+  }
+}
+
+async function labelled(deps: Deps, project: Project, change: IssuesEvent): Promise<Settlement> {
+  const known = labelGroup(change.label?.name ?? '', renames(project))
+  if (known?.group !== 'run') return { outcome: 'ignored: not a run label' }
+  const forge = deps.forge(project)
+  const { issue, sender } = change
+  if ((await forge.repositoryId()) !== project.repository_id) return { outcome: 'ignored: another repository has this name now' }
+
+  const notAfter = new Date(Date.parse(issue.updated_at) + 2_000)
+  const labelEvent = await forge.labelEvent(issue.number, change.label?.name ?? '', sender.id, notAfter)
+  if (labelEvent === undefined) throw new RetryLater(`the label event on #${issue.number} is not visible yet`)
+
+  const [now, subject, allComments, base] = await Promise.all([
+    forge.permission(sender.login),
+    forge.subject(issue.number),
+    forge.comments(issue.number, labelEvent.createdAt),
+    forge.base(),
+  ])
+  const comments = allComments.filter(({ authorId }) => authorId !== project.own_actor_id)
+  const content: TaskContent = {
+    title: issue.title,
+    body: issue.body ?? '',
+    comments: comments.map(({ author, createdAt, body }) => ({ author, createdAt, body })),
+  }
+  const stageId = known.label.slice('run:'.length)
+  const stage = deps.workflow.stages.find(({ id }) => id === stageId)
+  const decision = decide({
+    label: known.label,
+    isPullRequest: issue.pull_request !== undefined,
+    stageConfigured: stage !== undefined,
+    actor: { id: sender.id, type: sender.type, now },
+    policy: askPolicy(project),
+    asked: { title: content.title, body: content.body },
+    current: subject && { ...subject, labels: knownLabels(project, subject.labels) },
+    comments,
+    labelledAt: labelEvent.createdAt,
+    contentBytes: contentBytes(content),
+    baseCommit: base?.commit,
+    models: deps.models,
+  })
+
+  const intent: Intent = {
+    project,
+    subject: { id: issue.id, number: issue.number, kind: issue.pull_request === undefined ? 'issue' : 'pull_request' },
+    labelEvent,
+    label: known.label,
+    stage: stageId,
+    requester: sender,
+  }
+  if (decision.kind === 'refuse' || stage === undefined || base === undefined) {
+    const { reason, detail } = decision.kind === 'refuse' ? decision : { reason: 'stage_not_configured' as const, detail: undefined }
+    return { outcome: `refused: ${reason}`, write: (writer) => deps.refuseRun(writer, intent, reason, detail) }
+  }
+  const place = {
+    repository: { provider: project.provider, instance: project.instance, id: project.repository_id, fullName: project.full_name },
+    subject: intent.subject,
+    base,
+  }
+  const input = bundle(deps.workflow, stage, place, content, decision)
+  return { outcome: `run of ${stageId}`, write: (writer) => deps.createRun(writer, intent, input) }
+}
+
+async function takenAway(deps: Deps, project: Project, change: IssuesEvent): Promise<Settlement> {
+  const known = labelGroup(change.label?.name ?? '', renames(project))
+  if (change.action === 'unlabeled' && known?.group !== 'run') return { outcome: 'ignored: not a run label' }
+  const subject = await deps.forge(project).subject(change.issue.number)
+  const reason = decideCancel(change.action, known?.label, subject && { ...subject, labels: knownLabels(project, subject.labels) })
+  if (reason === undefined) return { outcome: 'ignored: it is not so any more' }
+  const stage = reason === 'label_removed' ? known?.label.slice('run:'.length) : undefined
+  return { outcome: `cancels: ${reason}`, write: (writer) => deps.cancelRuns(writer, project, change.issue.id, stage, reason) }
+}
+
+/** A run that waited is due: is the one who asked still somebody who may, and is it still wanted? */
+async function judgeAgain(deps: Deps, event: Delivered): Promise<Settlement> {
+  const run = await deps.run(v.parse(RunEvent, event.data).run)
+  if (run?.state !== 'queued') return { outcome: 'ignored: the run does not wait any more' }
+  const project = await deps.project(run.project_id)
+  if (project === undefined) throw new PermanentError(`run ${run.id} has no project`)
+  const forge = deps.forge(project)
+  const [now, subject] = await Promise.all([forge.permission(run.requester_login), forge.subject(run.subject_number)])
+  const policy = askPolicy(project)
+  const allowed = policy.bots.includes(run.requester_id) || mayAsk({ id: run.requester_id, type: 'User', now }, policy)
+  const reason = allowed ? decideCancel('unlabeled', run.label, subject && { ...subject, labels: knownLabels(project, subject.labels) }) : 'actor_revoked'
+  if (reason === undefined) return { outcome: 'still wanted', write: (writer) => deps.renewRun(writer, run.id) }
+  return { outcome: `cancels: ${reason}`, write: (writer) => deps.cancelRuns(writer, project, run.subject_id, run.stage, reason) }
+}
+
+function renames(project: Project): Readonly<Record<string, string>> {
+  return (project.settings as { labels?: Record<string, string> }).labels ?? {}
+}
+
+function askPolicy(project: Project): { least: Permission; bots: readonly string[] } {
+  const { ask } = project.settings as { ask?: { least?: Permission; bots?: string[] } }
+  return { least: ask?.least ?? 'write', bots: ask?.bots ?? [] }
+}
+
+function knownLabels(project: Project, names: readonly string[]): string[] {
+  return names.flatMap((name) => labelGroup(name, renames(project))?.label ?? [])
+}

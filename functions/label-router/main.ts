@@ -1,0 +1,23 @@
+import * as v from 'valibot'
+import { connect } from '#shared/db/connect.ts'
+import { serve } from '#shared/edge/serve.ts'
+import { common, forge, readEnv } from '#shared/env.ts'
+import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
+import { createGitHub } from '#shared/forge/github/client.ts'
+import { createLog } from '#shared/log.ts'
+import { createRelay } from '#shared/outbox/relay.ts'
+import { defaultWorkflow } from '#shared/workflow/workflow.ts'
+import { create } from './app.ts'
+
+const List = v.pipe(
+  v.optional(v.string(), ''),
+  v.transform((text) => text.split(',').filter(Boolean)),
+)
+const env = readEnv(v.object({ ...common, ...forge, MODELS: List }))
+const log = createLog('label-router', env.LOG_LEVEL)
+const db = connect(env.DATABASE_URL, { name: 'label-router' })
+const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
+const github = createGitHub({ instance: env.GITHUB_URL, auth: await readGitHubAuth(env.FORGE_AUTH_DIR), log })
+const workflow = await defaultWorkflow()
+
+await serve(create({ workflow, models: env.MODELS }, { db, relay, log, github }), { port: env.PORT, log })

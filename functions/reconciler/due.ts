@@ -1,0 +1,19 @@
+import { sql } from 'kysely'
+import type { Db } from '#shared/db/connect.ts'
+
+/** The functions that own something overdue: pending deliveries, attempts, reservations, comments. Asks, changes nothing. */
+export async function ownersDue(db: Db, graceSeconds: number): Promise<string[]> {
+  const late = sql<Date>`now() - make_interval(secs => ${graceSeconds})`
+  const rows = await sql<{ owner: string }>`
+    select distinct consumer as owner from deliveries where state = 'pending' and due_at <= ${late}
+    union select 'stage-dispatcher' where exists (
+      select from attempts where state in ('intended', 'created') and (created_at <= ${late} or deadline_at <= now()))
+    union select 'stage-dispatcher' where exists (select from runs where state = 'queued' and updated_at <= ${late})
+    union select 'stage-dispatcher' where exists (
+      select from intents join runs on runs.id = intents.run_id
+      where intents.kind = 'job' and intents.state <> 'gone' and runs.state in ('cancelled', 'failed') and runs.updated_at <= ${late})
+    union select 'model-gateway' where exists (select from model_calls where state = 'reserved' and expires_at <= now())
+    union select 'status-reporter' where exists (
+      select from comments where wanted > done and (lease_until is null or lease_until <= now()))`.execute(db)
+  return rows.rows.map(({ owner }) => owner)
+}

@@ -1,0 +1,39 @@
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import type { Database } from '#shared/db/schema.ts'
+
+// bigint columns (seq, fence, token counts) stay far below 2^53; as numbers they compare and add as one expects.
+pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new RangeError(`bigint ${text} is not a safe integer`)
+  return value
+})
+
+/** The database as functions see it. */
+export type Db = Kysely<Database>
+
+/** Connection limits of one function: every wait has an end, so a half-open connection cannot hold a request for ever. */
+export interface ConnectOptions {
+  /** Name in pg_stat_activity; the function. */
+  readonly name: string
+  /** Connections at most; default 5. */
+  readonly max?: number
+}
+
+/** A pool of connections. Opens none until the first query. */
+export function connect(url: string, { name, max = 5 }: ConnectOptions): Db {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: name,
+    max,
+    connectionTimeoutMillis: 2_000,
+    idleTimeoutMillis: 10_000,
+    statement_timeout: 10_000,
+    query_timeout: 12_000,
+    idle_in_transaction_session_timeout: 20_000,
+    keepAlive: true,
+  })
+  // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
+  pool.on('error', () => {})
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+}

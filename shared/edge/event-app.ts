@@ -1,0 +1,81 @@
+import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import type { Db } from '#shared/db/connect.ts'
+import { problem } from '#shared/edge/problem.ts'
+import { readEvent } from '#shared/edge/read-event.ts'
+import type { App } from '#shared/edge/serve.ts'
+import { PermanentError, RetryLater } from '#shared/errors.ts'
+import type { Consumer } from '#shared/events/subscriptions.ts'
+import type { Log } from '#shared/log.ts'
+import { deliver, deliverOverdue, findDelivery, type Handler } from '#shared/outbox/deliver.ts'
+import type { Relay } from '#shared/outbox/relay.ts'
+
+/** Largest event, bytes: 60 KiB of data and its attributes, with room. */
+const MAX_EVENT_BYTES = 1024 * 1024
+
+/** How long one sweep may work, milliseconds; below the 60 s that the Service allows. */
+const SWEEP_MS = 45_000
+
+/** A function that is woken by events. */
+export interface EventAppOptions {
+  readonly consumer: Consumer
+  readonly db: Db
+  readonly relay: Relay
+  readonly log: Log
+  readonly handle: Handler
+  /** What else this function owns that may be due; returns the outbox rows it wrote. */
+  readonly sweep?: (graceSeconds: number) => Promise<readonly string[]>
+  readonly close: () => Promise<void>
+}
+
+/**
+ * The broker's edge. An answer settles or asks for redelivery, as Knative reads it: 202 with an empty body is done, 422
+ * goes to the dead letters at once, 503 comes again. Never 404 or 409, which a broker repeats, never a body that is no event.
+ */
+export function eventApp({ consumer, db, relay, log, handle, sweep, close }: EventAppOptions): App {
+  const app = new Hono()
+
+  app.get('/healthz', () => new Response('ok'))
+
+  app.post('/', bodyLimit({ maxSize: MAX_EVENT_BYTES, onError: () => problem({ status: 413, code: 'event_too_large', title: 'Event too large' }) }), async (c) => {
+    const { ref } = await readEvent(c.req.raw)
+    const found = await findDelivery(db, consumer, ref)
+    if (found === undefined) throw new PermanentError('no such event was written by this platform')
+    if (found.state !== 'pending') return c.body(null, 202)
+    const { outcome, written } = await deliver(db, consumer, found.outboxId, handle)
+    await relay.after(written)
+    log.info({ eventId: ref.id, outcome }, 'event settled')
+    return c.body(null, 202)
+  })
+
+  app.post('/sweep', async (c) => {
+    const grace = graceOf(c.req.query('grace'))
+    const deadline = AbortSignal.timeout(SWEEP_MS)
+    const delivered = await deliverOverdue(db, consumer, handle, grace, deadline)
+    const written = [...delivered.flatMap((one) => one.written), ...((await sweep?.(grace)) ?? [])]
+    await relay.after(written)
+    if (delivered.length > 0 || written.length > 0) log.info({ delivered: delivered.length, written: written.length }, 'swept')
+    return c.json({ delivered: delivered.length, written: written.length })
+  })
+
+  app.notFound(() => problem({ status: 404, code: 'not_found', title: 'Not found' }))
+  app.onError((error) => answerError(error, log))
+  return { fetch: (request) => app.fetch(request), close }
+}
+
+/** The response for an error, by class; the message goes to the log and, for a PermanentError, to the dead letter. */
+export function answerError(error: Error, log: Log): Response {
+  if (error instanceof PermanentError) {
+    log.warn({ err: error }, 'refused')
+    return problem({ status: 422, code: 'unprocessable', title: 'Cannot be handled', detail: error.message })
+  }
+  log.error({ err: error }, 'failed, to be repeated')
+  const seconds = error instanceof RetryLater ? Math.max(1, error.seconds) : 5
+  return problem({ status: 503, code: 'retry_later', title: 'Temporary failure' }, { 'retry-after': String(seconds) })
+}
+
+/** The age, in seconds, from which a sweep takes a row for overdue: 0 to 3,600, by default 60. */
+export function graceOf(query: string | undefined): number {
+  const seconds = Number(query ?? 60)
+  return Number.isFinite(seconds) ? Math.min(3_600, Math.max(0, seconds)) : 60
+}

@@ -1,0 +1,37 @@
+import { type CloudEvent, HTTP } from 'cloudevents'
+import { PermanentError } from '#shared/errors.ts'
+import type { EventRef } from '#shared/events/delivered.ts'
+
+/** What we take from a posted event: where to find our own row, and what the broker added. */
+export interface Posted {
+  readonly ref: EventRef
+  readonly extensions: Readonly<Record<string, string>>
+}
+
+/** Reads both modes of the CloudEvents HTTP binding. The data is left unread: content comes from our outbox. */
+export async function readEvent(request: Request): Promise<Posted> {
+  const headers = Object.fromEntries(request.headers)
+  const body = await request.text()
+  let event
+  try {
+    event = HTTP.toEvent<unknown>({ headers, body: body === '' ? undefined : body })
+    if (!Array.isArray(event)) (event as CloudEvent<unknown>).validate()
+  } catch (error) {
+    throw new PermanentError('not a CloudEvent', { cause: error })
+  }
+  if (Array.isArray(event)) throw new PermanentError('batches are not accepted')
+  const extensions = Object.entries(event).filter((entry): entry is [string, string | number] => typeof entry[1] === 'string' || typeof entry[1] === 'number')
+  return {
+    ref: { source: decode(event.source), id: decode(event.id) },
+    extensions: Object.fromEntries(extensions.map(([name, value]) => [name, String(value)])),
+  }
+}
+
+/** Attribute values in headers are percent-encoded (CloudEvents HTTP binding 3.1.3.2). */
+function decode(value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return value
+  }
+}

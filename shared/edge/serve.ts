@@ -1,0 +1,67 @@
+import { createAdaptorServer } from '@hono/node-server'
+import type { AddressInfo } from 'node:net'
+import type { Server } from 'node:http'
+import type { Log } from '#shared/log.ts'
+
+/** A function's app: what answers requests and what has to be let go at the end. */
+export interface App {
+  fetch(request: Request): Response | Promise<Response>
+  close(): Promise<void>
+}
+
+/** Limits of the socket, milliseconds. Node's own (60 s for headers, 300 s for a request) let slow senders hold us. */
+export interface ServeOptions {
+  readonly port: number
+  readonly log: Log
+  /** From the first byte of a request to its last; default 10 s. */
+  readonly requestTimeoutMs?: number
+}
+
+/** A listening app. */
+export interface Served {
+  readonly url: string
+  close(): Promise<void>
+}
+
+/** Longest wait for requests under way once a stop was asked for, milliseconds. */
+const DRAIN_MS = 10_000
+
+/** Listens until closed. Closing lets requests under way finish, at most 10 s, then closes the app. */
+export async function listen(app: App, { port, requestTimeoutMs = 10_000 }: Omit<ServeOptions, 'log'>): Promise<Served> {
+  const server = createAdaptorServer({
+    fetch: (request) => app.fetch(request),
+    serverOptions: { requestTimeout: requestTimeoutMs, headersTimeout: Math.min(requestTimeoutMs, 10_000), connectionsCheckingInterval: 1_000, keepAliveTimeout: 5_000 },
+  }) as Server
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, resolve)
+  })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async close() {
+      const drained = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeIdleConnections()
+      const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
+      await drained
+      clearTimeout(cut)
+      await app.close()
+    },
+  }
+}
+
+/** Serves the app as a process: until SIGTERM or SIGINT, then drains and exits with 0. */
+export async function serve(app: App, options: ServeOptions): Promise<void> {
+  const { log } = options
+  process.on('unhandledRejection', (error) => {
+    log.fatal({ err: error }, 'unhandled rejection')
+    process.exit(70)
+  })
+  const served = await listen(app, options)
+  log.info({ url: served.url }, 'listening')
+  const stop = (signal: string) => {
+    log.info({ signal }, 'draining')
+    void served.close().then(() => process.exit(0))
+  }
+  process.once('SIGTERM', stop)
+  process.once('SIGINT', stop)
+}

@@ -1,0 +1,36 @@
+import * as v from 'valibot'
+
+/** The platform's own events. A breaking change is a new version, never an edit. Subject: the run, `runs/<uuid>`. */
+export const EVENT_TYPES = {
+  requestRefused: 'dev.codex-k8s.request.refused.v1',
+  stageRequested: 'dev.codex-k8s.stage.requested.v1',
+  stageApproved: 'dev.codex-k8s.stage.approved.v1',
+  /** A run that waited has its turn; the router judges its requester again. */
+  stageDue: 'dev.codex-k8s.stage.due.v1',
+  approvalRequested: 'dev.codex-k8s.approval.requested.v1',
+  runQueued: 'dev.codex-k8s.run.queued.v1',
+  runStarted: 'dev.codex-k8s.run.started.v1',
+  runProgressed: 'dev.codex-k8s.run.progressed.v1',
+  runFinished: 'dev.codex-k8s.run.finished.v1',
+  runFailed: 'dev.codex-k8s.run.failed.v1',
+  runLost: 'dev.codex-k8s.run.lost.v1',
+  runCancelled: 'dev.codex-k8s.run.cancelled.v1',
+  changePublished: 'dev.codex-k8s.change.published.v1',
+  changeRejected: 'dev.codex-k8s.change.rejected.v1',
+  usageRecorded: 'dev.codex-k8s.usage.recorded.v1',
+} as const
+
+/** The type of one of our own events. */
+export type PlatformType = (typeof EVENT_TYPES)[keyof typeof EVENT_TYPES]
+
+/** Data of every event of a run: identifiers only. Whoever needs more reads the row, as it is by then. */
+export const RunEvent = v.strictObject({
+  run: v.pipe(v.string(), v.uuid()),
+  project: v.pipe(v.string(), v.uuid()),
+  stage: v.string(),
+  /** The attempt it speaks of; absent before the first one. */
+  attempt: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  /** A code of `workflow/reasons.ts`. */
+  reason: v.optional(v.string()),
+})
+export type RunEvent = v.InferOutput<typeof RunEvent>

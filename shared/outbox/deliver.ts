@@ -1,0 +1,154 @@
+import { sql } from 'kysely'
+import { crashPoint } from '#shared/crash-point.ts'
+import type { Db } from '#shared/db/connect.ts'
+import { transaction, type Tx } from '#shared/db/transaction.ts'
+import { PermanentError, RetryLater } from '#shared/errors.ts'
+import type { Delivered, EventRef } from '#shared/events/delivered.ts'
+import type { Consumer } from '#shared/events/subscriptions.ts'
+import { emit, type Emission } from '#shared/outbox/write.ts'
+
+/** What a handler may write with: the open transaction, and `emit` for the events that follow from the change. */
+export interface Writer {
+  readonly tx: Tx
+  emit(emission: Emission): Promise<void>
+}
+
+/**
+ * What became of an event. `write` runs in the one transaction that also settles the delivery; a world that moved since
+ * the handler looked is a `RetryLater` of 0 seconds thrown there, and the handler looks again.
+ */
+export interface Settlement {
+  /** For the log and the `deliveries` row: what was done, or why nothing. */
+  readonly outcome: string
+  readonly write?: (writer: Writer) => Promise<void>
+}
+
+/** Parse, load, decide; the writing is the settlement's. */
+export type Handler = (event: Delivered) => Promise<Settlement>
+
+/** The end of one delivery, and the outbox rows it wrote. */
+export interface Delivery {
+  readonly outcome: string
+  readonly written: readonly string[]
+}
+
+/** How often a handler looks again at a world that moved while it decided. */
+const LOOKS = 5
+
+/** The consumer's own row for a posted event, or undefined for an event that nobody here wrote. */
+export async function findDelivery(db: Db, consumer: Consumer, ref: EventRef): Promise<{ outboxId: string; state: string } | undefined> {
+  const row = await db
+    .selectFrom('deliveries')
+    .innerJoin('outbox', 'outbox.id', 'deliveries.outbox_id')
+    .select(['outbox.id as outboxId', 'deliveries.state'])
+    .where('outbox.source', '=', ref.source)
+    .where('outbox.event_id', '=', ref.id)
+    .where('deliveries.consumer', '=', consumer)
+    .executeTakeFirst()
+  return row
+}
+
+/** Handles the event and settles the consumer's row: one transaction. A row that is settled already is left as it is. */
+export async function deliver(db: Db, consumer: Consumer, outboxId: string, handle: Handler): Promise<Delivery> {
+  const event = await load(db, outboxId)
+  for (let look = 1; ; look += 1) {
+    const settlement = await handle(event)
+    crashPoint('handle.before-transaction')
+    try {
+      const delivery = await settle(db, consumer, outboxId, settlement)
+      crashPoint('handle.after-commit')
+      return delivery
+    } catch (error) {
+      if (!(error instanceof RetryLater && error.seconds === 0)) throw error
+      if (look === LOOKS) throw new RetryLater(error.message, { cause: error, seconds: 1 })
+    }
+  }
+}
+
+async function settle(db: Db, consumer: Consumer, outboxId: string, { outcome, write }: Settlement): Promise<Delivery> {
+  const written: string[] = []
+  return transaction(db, async (tx) => {
+    written.length = 0
+    const own = await tx
+      .selectFrom('deliveries')
+      .select('state')
+      .where('outbox_id', '=', outboxId)
+      .where('consumer', '=', consumer)
+      .forUpdate()
+      .executeTakeFirstOrThrow()
+    if (own.state !== 'pending') return { outcome: `already ${own.state}`, written }
+    await write?.({ tx, emit: async (emission) => void written.push(await emit(tx, consumer, emission)) })
+    await tx
+      .updateTable('deliveries')
+      .set({ state: 'done', outcome: outcome.slice(0, 500), error: null, settled_at: sql`now()`, attempts: sql`attempts + 1` })
+      .where('outbox_id', '=', outboxId)
+      .where('consumer', '=', consumer)
+      .execute()
+    crashPoint('handle.before-commit')
+    return { outcome, written }
+  })
+}
+
+/** Takes the row out of the way, visibly: no sweep touches it until somebody redrives it. Settled rows stay settled. */
+export async function quarantine(db: Db, consumer: Consumer, outboxId: string, outcome: string, error: object): Promise<void> {
+  await db
+    .updateTable('deliveries')
+    .set({ state: 'quarantined', outcome: outcome.slice(0, 500), error: JSON.stringify(error), settled_at: sql`now()`, attempts: sql`attempts + 1` })
+    .where('outbox_id', '=', outboxId)
+    .where('consumer', '=', consumer)
+    .where('state', '=', 'pending')
+    .execute()
+}
+
+/** Sweeps of one delivery before it is quarantined; with back-off doubling to an hour that is about a day. */
+const MAX_ATTEMPTS = 30
+
+/**
+ * The consumer's pending rows that are overdue, handled here and now: whatever the broker lost comes through this door.
+ * One that fails is put off with a doubling delay and does not hold up the ones behind it.
+ */
+export async function deliverOverdue(db: Db, consumer: Consumer, handle: Handler, graceSeconds: number, deadline: AbortSignal): Promise<Delivery[]> {
+  const rows = await db
+    .selectFrom('deliveries')
+    .select(['outbox_id', 'attempts'])
+    .where('consumer', '=', consumer)
+    .where('state', '=', 'pending')
+    .where('due_at', '<=', sql<Date>`now() - make_interval(secs => ${graceSeconds})`)
+    .orderBy('due_at')
+    .limit(500)
+    .execute()
+  const delivered: Delivery[] = []
+  for (const row of rows) {
+    if (deadline.aborted) break
+    try {
+      delivered.push(await deliver(db, consumer, row.outbox_id, handle))
+    } catch (error) {
+      if (error instanceof PermanentError || row.attempts >= MAX_ATTEMPTS) {
+        await quarantine(db, consumer, row.outbox_id, (error as Error).message, { message: (error as Error).message })
+      } else await putOff(db, consumer, row.outbox_id, error instanceof RetryLater ? error.seconds : 1)
+    }
+  }
+  return delivered
+}
+
+async function putOff(db: Db, consumer: Consumer, outboxId: string, seconds: number): Promise<void> {
+  await db
+    .updateTable('deliveries')
+    .set({ attempts: sql`attempts + 1`, due_at: sql`now() + make_interval(secs => greatest(${seconds}::int, least(3600, 2 ^ least(attempts, 12))::int))` })
+    .where('outbox_id', '=', outboxId)
+    .where('consumer', '=', consumer)
+    .where('state', '=', 'pending')
+    .execute()
+}
+
+async function load(db: Db, outboxId: string): Promise<Delivered> {
+  const row = await db
+    .selectFrom('outbox')
+    .leftJoin('inbox', 'inbox.id', 'outbox.inbox_id')
+    .select(['outbox.id', 'outbox.event', 'inbox.body', 'inbox.project_id'])
+    .where('outbox.id', '=', outboxId)
+    .executeTakeFirstOrThrow()
+  const event = row.event as unknown as Omit<Delivered, 'outboxId' | 'projectId'>
+  const data: unknown = row.body === null ? event.data : JSON.parse(row.body.toString('utf8'))
+  return { ...event, data, outboxId: row.id, projectId: row.project_id }
+}

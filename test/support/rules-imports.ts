@@ -1,0 +1,88 @@
+import { foldersIn, importsOf, isTest, under, type Files } from './repository.ts'
+
+/** Functions meet in an event or in `shared/`; a decision is pure; only what starts everything imports functions. */
+export function functionImports(files: Files): string[] {
+  return [...files].flatMap(([path, text]) => {
+    if (!path.endsWith('.ts')) return []
+    const inFunction = path.startsWith('functions/')
+    const own = path.split('/').slice(0, 2).join('/') + '/'
+    return importsOf(path, text).flatMap((each) => {
+      const problems: string[] = []
+      if (inFunction && !isTest(path) && each.from.includes('../'))
+        problems.push(`${path}: ${each.from} leaves its folder`)
+      if (each.path?.startsWith('functions/') && (inFunction ? !each.path.startsWith(own) : !mayImportFunctions(path)))
+        problems.push(`${path}: imports the function file ${each.path}`)
+      if (/\/(decide|job-spec)\.ts$/.test(path) && !each.typeOnly)
+        problems.push(`${path}: ${each.from} is more than a type`)
+      return problems
+    })
+  })
+}
+
+function mayImportFunctions(path: string): boolean {
+  return path.startsWith('deploy/local/') || isTest(path)
+}
+
+/** Folders of `shared/` from the ground up; files directly in it are the ground. A layer imports what is below or beside it. */
+const layers: Readonly<Record<string, number>> = { '': 0, events: 1, workflow: 1, job: 1, db: 2, outbox: 3, edge: 4 }
+
+/** Imports inside `shared/` go downwards; `forge/` stands beside, on the first two layers, and nothing there stands on it. */
+export function sharedLayers(files: Files): string[] {
+  const unknown = foldersIn(files, 'shared/').filter((folder) => folder !== 'forge' && !(folder in layers))
+  const upwards = under(files, 'shared/').flatMap(([path, text]) =>
+    importsOf(path, text).flatMap(({ from, path: target }) => {
+      if (isTest(path) || target === undefined) return []
+      if (!target.startsWith('shared/')) return [`${path}: ${from} is outside shared/`]
+      const [here, there] = [layerOf(path), layerOf(target)]
+      if (here === there) return []
+      const allowed = there !== 'forge' && (layers[there] ?? 0) <= (here === 'forge' ? 1 : (layers[here] ?? 0))
+      return allowed ? [] : [`${path}: ${here || 'the ground'} may not import ${there}`]
+    }),
+  )
+  return [...unknown.map((folder) => `shared/${folder}: its layer is not known`), ...upwards]
+}
+
+function layerOf(path: string): string {
+  const [, folder = '', ...rest] = path.split('/')
+  return rest.length === 0 ? '' : folder
+}
+
+/** Exports of `shared/` that have fewer than two users, with the reason why they are there all the same. */
+const alone: Readonly<Record<string, string>> = {}
+
+/**
+ * What is in `shared/` has two users. Tests do not count; a type that another declaration of its own file speaks of is
+ * part of that one.
+ */
+export function sharedUsers(files: Files, exceptions: Readonly<Record<string, string>> = alone): string[] {
+  if (foldersIn(files, 'functions/').length === 0) return []
+  const users = new Map<string, Set<string>>()
+  for (const [path, text] of files) {
+    if (!path.endsWith('.ts') || isTest(path)) continue
+    for (const { path: target, names } of importsOf(path, text)) {
+      for (const name of names) {
+        const key = `${target}#${name}`
+        users.set(key, (users.get(key) ?? new Set()).add(path))
+      }
+    }
+  }
+  return under(files, 'shared/').flatMap(([path, text]) => {
+    if (isTest(path)) return []
+    return exportsOf(text).flatMap(({ name, isType }) => {
+      if (isType && (text.match(new RegExp(`\\b${name}\\b`, 'g'))?.length ?? 0) > 1) return []
+      const key = `${path}#${name}`
+      const count = new Set([...(users.get(key) ?? []), ...(users.get(`${path}#*`) ?? [])]).size
+      if (key in exceptions) return count < 2 ? [] : [`${key}: has ${count} users and needs no exception any more`]
+      return count < 2 ? [`${key}: ${count === 1 ? 'one user' : 'no user'}`] : []
+    })
+  })
+}
+
+function exportsOf(text: string): { name: string; isType: boolean }[] {
+  const declared = text.matchAll(/^export\s+(?:async\s+)?(function\*?|const|let|class|interface|type)\s+([\w$]+)/gm)
+  const kinds = new Map<string, boolean>()
+  for (const [, kind = '', name = ''] of declared) {
+    kinds.set(name, (kinds.get(name) ?? true) && /^(interface|type)$/.test(kind))
+  }
+  return [...kinds].map(([name, isType]) => ({ name, isType }))
+}
