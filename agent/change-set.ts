@@ -47,15 +47,18 @@ export async function collectChanges(options: {
 
   const write = (path: string, found: Found): void => {
     const name = readable(path)
-    if (found.bytes === undefined) throw new Failure('result_too_large', `${name} is larger than ${MAX_BLOB_BYTES} bytes`)
+    if (found.bytes === undefined)
+      throw new Failure('result_too_large', `${name} is larger than ${MAX_BLOB_BYTES} bytes`)
     total += found.bytes.length
-    if (total > options.maxBytes) throw new Failure('result_too_large', `The changed files are larger than ${options.maxBytes} bytes`)
+    if (total > options.maxBytes)
+      throw new Failure('result_too_large', `The changed files are larger than ${options.maxBytes} bytes`)
     const blob = sha256(found.bytes)
     blobs.set(blob, found.bytes)
     add(path, { kind: 'write', path: name, mode: found.mode, blob, bytes: found.bytes.length })
   }
   const add = (path: string, change: ChangedPath): void => {
-    if (changes.size === MAX_CHANGED_PATHS) throw new Failure('result_too_large', `More than ${MAX_CHANGED_PATHS} paths are changed`)
+    if (changes.size === MAX_CHANGED_PATHS)
+      throw new Failure('result_too_large', `More than ${MAX_CHANGED_PATHS} paths are changed`)
     changes.set(path, change)
   }
   /** Compares a path of the base; a folder that is neither a file nor a gitlink now is left to the caller. */
@@ -69,6 +72,7 @@ export async function collectChanges(options: {
     signal.throwIfAborted()
     const next: string[] = []
     const unknown: string[] = []
+    const repositories = new Map<string, Found>()
     for (const folder of level) {
       for (const dirent of await readdir(onDisk(directory, folder), { withFileTypes: true, encoding: 'buffer' })) {
         const path = folder + dirent.name.toString('latin1')
@@ -83,8 +87,10 @@ export async function collectChanges(options: {
         const nested = await readNested(directory, path)
         if (entry?.mode === '160000' && nested !== undefined) compare(path, entry, nested)
         else if (entry?.mode === '160000' && (await readdir(onDisk(directory, path))).length === 0) present.add(path)
-        else if (nested !== undefined) unknown.push(path)
-        else if (folders.has(path)) next.push(`${path}/`)
+        else if (nested !== undefined) {
+          repositories.set(path, nested)
+          unknown.push(path)
+        } else if (folders.has(path)) next.push(`${path}/`)
         else unknown.push(`${path}/`)
       }
     }
@@ -92,7 +98,7 @@ export async function collectChanges(options: {
     for (const path of unknown) {
       if (ignored.has(path)) continue
       if (path.endsWith('/')) next.push(path)
-      else write(path, (await readNested(directory, path)) ?? (await readContent(directory, path)))
+      else write(path, repositories.get(path) ?? (await readContent(directory, path)))
     }
     level = next
   }
@@ -105,7 +111,11 @@ export async function collectChanges(options: {
 function parentFolders(paths: Iterable<string>): Set<string> {
   const folders = new Set<string>()
   for (const path of paths) {
-    for (let end = path.lastIndexOf('/'); end > 0 && !folders.has(path.slice(0, end)); end = path.lastIndexOf('/', end - 1)) {
+    for (
+      let end = path.lastIndexOf('/');
+      end > 0 && !folders.has(path.slice(0, end));
+      end = path.lastIndexOf('/', end - 1)
+    ) {
       folders.add(path.slice(0, end))
     }
   }
@@ -153,7 +163,10 @@ async function readSmall(directory: string, path: string): Promise<string> {
 }
 
 /** Asks git, in a folder that holds nothing but the base's `.gitignore` files, which of the paths they ignore. */
-async function ignoredPaths(paths: readonly string[], options: Parameters<typeof collectChanges>[0]): Promise<Set<string>> {
+async function ignoredPaths(
+  paths: readonly string[],
+  options: Parameters<typeof collectChanges>[0],
+): Promise<Set<string>> {
   if (paths.length === 0 || options.base.ignores.size === 0) return new Set()
   const cwd = await mkdtemp(join(options.scratch, 'ignore-'))
   try {

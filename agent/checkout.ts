@@ -44,7 +44,10 @@ export async function checkout(options: {
   // For git as the CLI and the agent run it: nothing from the repository runs as a side effect.
   await git(['config', 'core.hooksPath', '/dev/null'], here)
   await git(['config', 'core.fsmonitor', 'false'], here)
-  await git(['fetch', '--quiet', '--depth=1', '--no-tags', '--no-recurse-submodules', '--', url, commit], { ...here, bearer: token })
+  await git(['fetch', '--quiet', '--depth=1', '--no-tags', '--no-recurse-submodules', '--', url, commit], {
+    ...here,
+    bearer: token,
+  })
   await rm(join(metadata, 'FETCH_HEAD'), { force: true })
 
   await git(['update-ref', '--no-deref', 'HEAD', commit], here)

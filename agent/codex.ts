@@ -37,13 +37,23 @@ export interface Folders {
 }
 
 /** Prepares the CLI's own home: configuration, model catalog, output schema. */
-export async function writeCodexHome(folders: Folders, manifest: Manifest, schema: Buffer, modelGatewayUrl: string): Promise<void> {
+export async function writeCodexHome(options: {
+  readonly folders: Folders
+  readonly manifest: Manifest
+  readonly schema: Buffer
+  readonly modelGatewayUrl: string
+  readonly network: boolean
+}): Promise<void> {
+  const { folders, modelGatewayUrl, network } = options
   const catalogFile = join(folders.codexHome, 'models.json')
   for (const folder of [folders.codexHome, folders.home, folders.temporary]) await mkdir(folder)
-  const { model, effort } = manifest
-  await writeFile(join(folders.codexHome, 'config.toml'), codexConfig({ model, effort, modelGatewayUrl, catalogFile }))
+  const { model, effort } = options.manifest
+  await writeFile(
+    join(folders.codexHome, 'config.toml'),
+    codexConfig({ model, effort, modelGatewayUrl, catalogFile, network }),
+  )
   await writeFile(catalogFile, modelCatalog(model))
-  await writeFile(join(folders.codexHome, 'output-schema.json'), schema)
+  await writeFile(join(folders.codexHome, 'output-schema.json'), options.schema)
 }
 
 /**
@@ -105,7 +115,9 @@ export function runCodex(options: {
       force = setTimeout(kill, GRACE, 'SIGKILL')
     }
     signal.addEventListener('abort', stop, { once: true })
-    child.once('error', (error) => reject(new Failure('agent_failed', `The CLI did not start: ${error.message}`, { cause: error })))
+    child.once('error', (error) =>
+      reject(new Failure('agent_failed', `The CLI did not start: ${error.message}`, { cause: error })),
+    )
     // A command that outlived the CLI would keep the pipes open, and `close` would never come.
     child.once('exit', () => kill('SIGKILL'))
     child.once('close', () => {
@@ -122,7 +134,10 @@ export function runCodex(options: {
 /** The session file that `codex exec resume` needs. */
 export async function readSession(codexHome: string): Promise<Buffer | undefined> {
   const names = await readdir(join(codexHome, 'sessions'), { recursive: true }).catch(() => [])
-  const newest = names.filter((name) => /(?:^|\/)rollout-[^/]*\.jsonl$/.test(name)).toSorted().at(-1)
+  const newest = names
+    .filter((name) => /(?:^|\/)rollout-[^/]*\.jsonl$/.test(name))
+    .toSorted()
+    .at(-1)
   return newest === undefined ? undefined : readFile(join(codexHome, 'sessions', newest)).catch(() => undefined)
 }
 

@@ -18,6 +18,8 @@ export function codexConfig(options: {
   readonly effort: Manifest['effort']
   readonly modelGatewayUrl: string
   readonly catalogFile: string
+  /** Sockets for what the agent runs. Without them even the output of a child of a Node process is lost. */
+  readonly network: boolean
 }): string {
   return `model = ${text(options.model)}
 model_provider = "model-gateway"
@@ -62,6 +64,9 @@ unbounded_connection_retries = false
 
 [shell_environment_policy]
 inherit = "core"
+
+[sandbox_workspace_write]
+network_access = ${options.network}
 
 [model_providers.model-gateway]
 name = "model-gateway"

@@ -43,7 +43,13 @@ export function runGateway(options: {
 }): RunGateway {
   const wait = options.wait ?? ((milliseconds, signal) => pause(milliseconds, undefined, { signal }))
 
-  const send = async (method: string, path: string, signal: AbortSignal, body?: string | Uint8Array<ArrayBuffer>, type?: string): Promise<Answer & { retryAfter: number }> => {
+  const send = async (
+    method: string,
+    path: string,
+    signal: AbortSignal,
+    body?: string | Uint8Array<ArrayBuffer>,
+    type?: string,
+  ): Promise<Answer & { retryAfter: number }> => {
     const response = await fetch(`${options.url}${path}`, {
       method,
       redirect: 'error',
@@ -56,7 +62,13 @@ export function runGateway(options: {
   }
 
   /** Repeats until there is a final answer, the caller gives up, or patience ends. */
-  const call = async (method: string, path: string, signal: AbortSignal, body?: string | Uint8Array<ArrayBuffer>, type?: string): Promise<Buffer> => {
+  const call = async (
+    method: string,
+    path: string,
+    signal: AbortSignal,
+    body?: string | Uint8Array<ArrayBuffer>,
+    type?: string,
+  ): Promise<Buffer> => {
     const end = Date.now() + PATIENCE
     for (let tries = 0; ; tries++) {
       let failure: string
@@ -65,7 +77,8 @@ export function runGateway(options: {
         const answer = await send(method, path, signal, body, type)
         if (answer.status >= 200 && answer.status < 300) return answer.body
         failure = `${method} ${path} was answered ${answer.status} ${answer.body.toString().slice(0, 200)}`
-        if (!retried.has(answer.status)) throw new Failure(over.has(answer.status) ? 'stopped' : 'agent_failed', failure)
+        if (!retried.has(answer.status))
+          throw new Failure(over.has(answer.status) ? 'stopped' : 'agent_failed', failure)
         delay = Math.max(delay, answer.retryAfter)
       } catch (error) {
         if (error instanceof Failure) throw error

@@ -50,7 +50,13 @@ export function git(args: readonly string[], call: GitCall): Promise<Buffer> {
     env[`GIT_CONFIG_VALUE_${index}`] = value
   }
   return new Promise((resolve, reject) => {
-    const options = { cwd: call.cwd, env, signal: call.signal, encoding: 'buffer', maxBuffer: 256 * 1024 * 1024 } as const
+    const options = {
+      cwd: call.cwd,
+      env,
+      signal: call.signal,
+      encoding: 'buffer',
+      maxBuffer: 256 * 1024 * 1024,
+    } as const
     const child = execFile('git', args, options, (error, stdout, stderr) => {
       if (error === null || call.accept?.includes(Number(error.code))) return resolve(stdout)
       const said = stderr.toString().trim().split('\n').at(-1)

@@ -12,11 +12,14 @@ const env = readEnv(
     WORK_DIR: v.pipe(v.string(), v.startsWith('/')),
     CODEX_BINARY: v.pipe(v.string(), v.startsWith('/')),
     SANDBOX: v.optional(v.picklist(['workspace-write', 'none']), 'workspace-write'),
+    SANDBOX_NETWORK: v.optional(v.picklist(['denied', 'allowed']), 'denied'),
     PATH: v.string(),
   }),
 )
 
-const [runToken = '', modelToken = ''] = readFileSync(env.RUN_TOKEN_FILE, 'utf8').split('\n').map((line) => line.trim())
+const [runToken = '', modelToken = ''] = readFileSync(env.RUN_TOKEN_FILE, 'utf8')
+  .split('\n')
+  .map((line) => line.trim())
 try {
   rmSync(env.RUN_TOKEN_FILE)
 } catch {
@@ -41,6 +44,7 @@ const delivered = await run(
     workDir: env.WORK_DIR,
     codexBinary: env.CODEX_BINARY,
     sandbox: env.SANDBOX,
+    network: env.SANDBOX_NETWORK === 'allowed',
     path: env.PATH,
   },
   stop.signal,

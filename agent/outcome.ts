@@ -27,7 +27,11 @@ export const noTranscript: Transcript = {
 export function addEvent(transcript: Transcript, event: CodexEvent): Transcript {
   switch (event.type) {
     case 'turn.completed': {
-      const { input_tokens: inputTokens, cached_input_tokens: cachedInputTokens, output_tokens: outputTokens } = event.usage
+      const {
+        input_tokens: inputTokens,
+        cached_input_tokens: cachedInputTokens,
+        output_tokens: outputTokens,
+      } = event.usage
       return { ...transcript, completed: true, usage: { inputTokens, cachedInputTokens, outputTokens } }
     }
     case 'turn.failed':
@@ -42,11 +46,16 @@ export function addEvent(transcript: Transcript, event: CodexEvent): Transcript 
 }
 
 /** What an event tells a person who watches, if anything. Paths are shown from the repository's root. */
-export function progressOf(event: CodexEvent, repository: string): { kind: Progress['kind']; text: string } | undefined {
+export function progressOf(
+  event: CodexEvent,
+  repository: string,
+): { kind: Progress['kind']; text: string } | undefined {
   if (event.type !== 'item.started' && event.type !== 'item.completed') return undefined
   const { item } = event
   if (event.type === 'item.started') {
-    return item.type === 'command_execution' ? { kind: 'command', text: `$ ${shellCommand(item.command ?? '')}` } : undefined
+    return item.type === 'command_execution'
+      ? { kind: 'command', text: `$ ${shellCommand(item.command ?? '')}` }
+      : undefined
   }
   if (item.type === 'file_change') {
     const paths = (item.changes ?? []).map(({ kind, path }) => `${kind} ${relative(repository, path)}`)
@@ -60,13 +69,15 @@ export function progressOf(event: CodexEvent, repository: string): { kind: Progr
 export function finalMessage(transcript: Transcript, schema: Buffer): Record<string, unknown> {
   if (!transcript.completed) throw failureOf(transcript.error)
   const message = parseObject(transcript.message)
-  if (message === undefined) throw new Failure('agent_gave_no_result', 'The agent ended without a message in the requested form.')
+  if (message === undefined)
+    throw new Failure('agent_gave_no_result', 'The agent ended without a message in the requested form.')
   const required = requiredNames(schema)
   const missing = required.filter((name) => message[name] === undefined)
   if (missing.length > 0) throw new Failure('agent_gave_no_result', `The agent's message lacks ${missing.join(', ')}.`)
   if (Object.keys(ChangeMessage.entries).every((name) => required.includes(name))) {
     const checked = v.safeParse(ChangeMessage, message)
-    if (!checked.success) throw new Failure('agent_gave_no_result', `The agent's message is not valid: ${checked.issues[0].message}`)
+    if (!checked.success)
+      throw new Failure('agent_gave_no_result', `The agent's message is not valid: ${checked.issues[0].message}`)
   }
   return message
 }
@@ -81,10 +92,13 @@ function failureOf(error: string | undefined): Failure {
   return new Failure(unavailable.test(error) ? 'model_unavailable' : 'agent_failed', error)
 }
 
-/** The CLI wraps what the model asked for in a shell. */
+/** What the model asked for, out of the shell and the quotes that the CLI puts around it. */
 function shellCommand(command: string): string {
-  const inner = /^\S*sh -l?c (.*)$/s.exec(command)?.[1] ?? command
-  return /^'[^']*'$/.test(inner) ? inner.slice(1, -1) : inner
+  const inner = /^\S*sh -l?c (.*)$/s.exec(command)?.[1]
+  if (inner === undefined) return command
+  return inner.replace(/'([^']*)'|"((?:\\[\s\S]|[^"\\])*)"|\\([\s\S])/g, (_, single, double, escaped) => {
+    return String(single ?? double?.replace(/\\(["\\$`])/g, '$1') ?? escaped)
+  })
 }
 
 function headline(text: string): string {
@@ -100,7 +114,9 @@ function requiredNames(schema: Buffer): string[] {
 function parseObject(text: string | undefined): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text ?? '')
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined
   } catch {
     return undefined
   }

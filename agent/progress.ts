@@ -38,10 +38,13 @@ export function progressReporter(deps: {
     refilled += earned * INTERVAL
     if (allowance === 0) {
       queue = queue.slice(-1)
-      timer = setTimeout(() => {
-        timer = undefined
-        next()
-      }, refilled + INTERVAL - now)
+      timer = setTimeout(
+        () => {
+          timer = undefined
+          next()
+        },
+        refilled + INTERVAL - now,
+      )
       return
     }
     queue = queue.slice(-allowance)

@@ -33,6 +33,8 @@ export interface Settings {
   readonly workDir: string
   readonly codexBinary: string
   readonly sandbox: 'workspace-write' | 'none'
+  /** Whether the sandbox lets the agent's commands use sockets; the pod's own limits on egress hold in any case. */
+  readonly network: boolean
   /** For git, the CLI and what the agent runs. */
   readonly path: string
 }
@@ -118,14 +120,29 @@ async function readManifest(gateway: RunGateway, signal: AbortSignal): Promise<M
 async function checkOut(settings: Settings, manifest: Manifest, directory: string, signal: AbortSignal) {
   const { runGatewayUrl, runToken: token, path } = settings
   try {
-    return await checkout({ url: `${runGatewayUrl}/v1/git`, commit: manifest.base.commit, token, directory, path, signal })
+    return await checkout({
+      url: `${runGatewayUrl}/v1/git`,
+      commit: manifest.base.commit,
+      token,
+      directory,
+      path,
+      signal,
+    })
   } catch (error) {
-    throw new Failure('clone_failed', `The repository could not be fetched: ${(error as Error).message}`, { cause: error })
+    throw new Failure('clone_failed', `The repository could not be fetched: ${(error as Error).message}`, {
+      cause: error,
+    })
   }
 }
 
 /** Everything the CLI reads: its home, and the task as files outside the repository. */
-async function prepare(settings: Settings, gateway: RunGateway, manifest: Manifest, folders: Folders, signal: AbortSignal) {
+async function prepare(
+  settings: Settings,
+  gateway: RunGateway,
+  manifest: Manifest,
+  folders: Folders,
+  signal: AbortSignal,
+) {
   const blobs = [manifest.instructions, manifest.content, manifest.outputSchema] as const
   const [instructions, content, schema] = await Promise.all([
     gateway.blob(blobs[0], signal),
@@ -136,7 +153,8 @@ async function prepare(settings: Settings, gateway: RunGateway, manifest: Manife
   await mkdir(task)
   await writeFile(join(task, 'issue.json'), content)
   await writeFile(join(task, 'issue.md'), taskMarkdown(v.parse(TaskContent, JSON.parse(content.toString()))))
-  await writeCodexHome(folders, manifest, schema, settings.modelGatewayUrl)
+  const { modelGatewayUrl, network } = settings
+  await writeCodexHome({ folders, manifest, schema, modelGatewayUrl, network })
   return { instructions, schema }
 }
 
@@ -146,15 +164,29 @@ async function assertSandbox({ sandbox, codexBinary }: Settings): Promise<void> 
 }
 
 /** A stage that may write nothing answers with its message alone. */
-async function changesOf(settings: Settings, manifest: Manifest, base: Awaited<ReturnType<typeof checkout>>, folders: Folders, signal: AbortSignal): Promise<ChangeSet> {
+async function changesOf(
+  settings: Settings,
+  manifest: Manifest,
+  base: Awaited<ReturnType<typeof checkout>>,
+  folders: Folders,
+  signal: AbortSignal,
+): Promise<ChangeSet> {
   if (manifest.writeScope.kind === 'none') return { changes: [], blobs: new Map() }
   const { maxBytes } = manifest.writeScope
-  return collectChanges({ directory: folders.repository, base, maxBytes, scratch: settings.workDir, path: settings.path, signal })
+  return collectChanges({
+    directory: folders.repository,
+    base,
+    maxBytes,
+    scratch: settings.workDir,
+    path: settings.path,
+    signal,
+  })
 }
 
 /** The publisher looks for secrets in many forms; a token as it is does not even leave the pod. */
 function assertNoToken(bytes: Buffer, tokens: readonly string[]): void {
-  if (tokens.some((token) => bytes.includes(token))) throw new Failure('agent_failed', 'A changed file contains a token of this run.')
+  if (tokens.some((token) => bytes.includes(token)))
+    throw new Failure('agent_failed', 'A changed file contains a token of this run.')
 }
 
 async function deliver(gateway: RunGateway, result: ResultManifest, log: string, stop: AbortSignal): Promise<boolean> {
@@ -176,7 +208,10 @@ async function deliver(gateway: RunGateway, result: ResultManifest, log: string,
 
 function explain(error: unknown): { reason: FailureReason; detail: string } {
   const detail = error instanceof Error ? error.message : String(error)
-  return { reason: error instanceof Failure ? error.reason : 'agent_failed', detail: detail.replace(/\s+/g, ' ').trim() }
+  return {
+    reason: error instanceof Failure ? error.reason : 'agent_failed',
+    detail: detail.replace(/\s+/g, ' ').trim(),
+  }
 }
 
 /** Before the Job's own deadline, so that there is time to say what happened. */

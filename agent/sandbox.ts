@@ -15,7 +15,9 @@ export async function probeSandbox(binary: string): Promise<boolean> {
     const args = ['sandbox', ...settings.flatMap((setting) => ['-c', setting]), '--', '/bin/sh', '-c', script]
     const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: home, CODEX_HOME: home }
     await new Promise<void>((resolve, reject) => {
-      const child = execFile(binary, args, { cwd: home, env, timeout: 10_000 }, (error) => (error === null ? resolve() : reject(error)))
+      const child = execFile(binary, args, { cwd: home, env, timeout: 10_000 }, (error) =>
+        error === null ? resolve() : reject(error),
+      )
       child.stdin?.end()
     })
     return (await readFile(join(home, 'proof'), 'utf8')) === 'inside\n'

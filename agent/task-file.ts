@@ -46,7 +46,10 @@ export function taskMarkdown(content: TaskContent): string {
 }
 
 function section(heading: string, text: string): string {
-  const quoted = text.trim().split('\n').map((line) => `> ${line}`.trimEnd())
+  const quoted = text
+    .trim()
+    .split('\n')
+    .map((line) => `> ${line}`.trimEnd())
   return `## ${heading}\n\n${quoted.join('\n')}`
 }
 
@@ -55,5 +58,7 @@ function label(text: string): string {
 }
 
 function cut(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most).toWellFormed()}\n[${text.length - most} more characters are left out]`
+  return text.length <= most
+    ? text
+    : `${text.slice(0, most).toWellFormed()}\n[${text.length - most} more characters are left out]`
 }

@@ -35,3 +35,6 @@ export const forge = {
   GITHUB_URL: v.optional(BaseUrl, 'https://api.github.com'),
   FORGE_AUTH_DIR: v.string(),
 }
+
+/** The key that run and model tokens are made with. */
+export const TokenKey = v.pipe(v.string(), v.minLength(32))

@@ -16,7 +16,8 @@ export const MODEL_TOKEN = 'model.canary-of-the-model-token'
 export const FORGE_TOKEN = 'canary-of-the-forge-token'
 export const MODEL_KEY = 'canary-of-the-model-key'
 
-export const INSTRUCTIONS = 'Fix what the issue in ../task/issue.md describes. Answer with a title, a summary and what the tests say.\n'
+export const INSTRUCTIONS =
+  'Fix what the issue in ../task/issue.md describes. Answer with a title, a summary and what the tests say.\n'
 
 const schema = {
   type: 'object',
@@ -71,7 +72,10 @@ export async function startGateways(options: {
     gate: null,
     ...options.manifest,
   }
-  const state = { manifest, blobs, progress: [], results: [], requests: [], asked: [] } as Omit<Gateways, 'url' | 'close'>
+  const state = { manifest, blobs, progress: [], results: [], requests: [], asked: [] } as Omit<
+    Gateways,
+    'url' | 'close'
+  >
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const path = (request.url ?? '').split('?')[0] ?? ''
@@ -89,7 +93,8 @@ export async function startGateways(options: {
       return void response.end(Buffer.from(await answer.arrayBuffer()))
     }
     if (bearer !== `Bearer ${RUN_TOKEN}`) return void response.writeHead(401).end()
-    if (path.startsWith('/v1/git/')) return serveGit(options.repository.directory, path.slice('/v1/git'.length), request, response)
+    if (path.startsWith('/v1/git/'))
+      return serveGit(options.repository.directory, path.slice('/v1/git'.length), request, response)
     const body = await bytesOf(request)
     const blob = /^\/v1\/blobs\/([0-9a-f]{64})$/.exec(path)?.[1]
     if (call === 'GET /v1/input') {

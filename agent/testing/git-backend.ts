@@ -10,7 +10,7 @@ export function serveGit(directory: string, path: string, request: IncomingMessa
   }
   const header = (name: string): string => String(request.headers[name] ?? '')
   const child = spawn('git', ['-c', 'uploadpack.allowAnySHA1InWant=true', '-c', 'safe.directory=*', 'http-backend'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'ignore'],
     env: {
       PATH: process.env['PATH'] ?? '',
       GIT_PROJECT_ROOT: directory,

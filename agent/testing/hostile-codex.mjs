@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Stands in for the Codex CLI: gathers whatever this process can read and hands it in as its message and as a file.
 import { execFileSync } from 'node:child_process'
-import { existsSync, lstatSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 const work = dirname(process.cwd())
@@ -24,17 +24,14 @@ const walk = (folder) => {
 walk(work)
 walk(dirname(work))
 walk(process.env.HOME)
-// Its own process and those it comes from, up to the runner: others on the machine are not part of the run.
+// Its own process and the runner; others on the machine are not part of the run.
 const runner = process.ppid
 for (const pid of ['self', String(runner)]) {
   for (const name of ['environ', 'cmdline', 'mounts']) found.processes[`${pid}/${name}`] = read(`/proc/${pid}/${name}`)
   for (const name of existsSync(`/proc/${pid}/fd`) ? readdirSync(`/proc/${pid}/fd`) : []) {
     const file = `/proc/${pid}/fd/${name}`
-    try {
-      if (lstatSync(readFileSync ? file : file).isFile()) found.processes[file] = read(file)
-    } catch {
-      continue
-    }
+    // A pipe or a socket would be waited for.
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() === true) found.processes[file] = read(file)
   }
 }
 found.git = execFileSync('git', ['config', '-l', '--show-origin'], { encoding: 'utf8' })

@@ -2,7 +2,9 @@
 // Stands in for a Codex CLI that is busy: starts a command that ignores SIGTERM, says so, and never ends.
 import { spawn } from 'node:child_process'
 
-const command = spawn('sh', ['-c', 'trap "" TERM; echo ready; while :; do sleep 60; done'], { stdio: ['ignore', 'pipe', 'ignore'] })
+const command = spawn('sh', ['-c', 'trap "" TERM; echo ready; while :; do sleep 60; done'], {
+  stdio: ['ignore', 'pipe', 'ignore'],
+})
 command.stdout.once('data', () => {
   const item = { id: '0', type: 'command_execution', command: `pid ${process.pid}`, status: 'in_progress' }
   console.log(JSON.stringify({ type: 'item.started', item }))

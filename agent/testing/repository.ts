@@ -22,7 +22,12 @@ export function plainGit(cwd: string, ...args: string[]): string {
 }
 
 /** A file's text, or its text and mode, or a link's target, or the commit of a submodule. */
-export type Content = string | Buffer | { readonly executable: string } | { readonly link: string } | { readonly submodule: string }
+export type Content =
+  | string
+  | Buffer
+  | { readonly executable: string }
+  | { readonly link: string }
+  | { readonly submodule: string }
 
 /** A repository with one commit, as a server has it. */
 export interface SampleRepository {
@@ -39,6 +44,8 @@ export function temporaryFolder(): string {
 export function sampleRepository(files: Readonly<Record<string, Content>>, from?: string): SampleRepository {
   const directory = temporaryFolder()
   plainGit(directory, 'init', '-q', '--template=', '.')
+  // What is committed is what the test says, whatever a .gitattributes among the files asks for.
+  putFile(directory, '.git/info/attributes', '* -text -filter -ident\n')
   if (from !== undefined) cpSync(from, directory, { recursive: true })
   for (const [path, content] of Object.entries(files)) putFile(directory, path, content)
   plainGit(directory, 'add', '-A', '-f')

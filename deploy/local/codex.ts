@@ -8,7 +8,10 @@ import { probeSandbox as probe } from '../../agent/sandbox.ts'
 /** Older than this, a lock is nobody's, even if its process id is in use again. Milliseconds. */
 const STALE = 15 * 60_000
 
-const targets: Readonly<Record<string, string>> = { x64: 'x86_64-unknown-linux-musl', arm64: 'aarch64-unknown-linux-musl' }
+const targets: Readonly<Record<string, string>> = {
+  x64: 'x86_64-unknown-linux-musl',
+  arm64: 'aarch64-unknown-linux-musl',
+}
 
 /** The Codex CLI's native binary and what it calls itself. */
 export interface Codex {
@@ -27,7 +30,9 @@ export async function ensureCodex(
   if (options.binary !== undefined) return { binary: options.binary, version: await versionOf(options.binary) }
   const target = targets[process.arch]
   if (process.platform !== 'linux' || target === undefined) {
-    throw new Error(`The Codex CLI is fetched for Linux on x64 and arm64 only, not ${process.platform} on ${process.arch}. Name one that you have.`)
+    throw new Error(
+      `The Codex CLI is fetched for Linux on x64 and arm64 only, not ${process.platform} on ${process.arch}. Name one that you have.`,
+    )
   }
   const folder = options.folder ?? join(import.meta.dirname, '../../agent/codex')
   const platform = join(folder, 'node_modules/@openai', `codex-linux-${process.arch}`)
@@ -70,7 +75,7 @@ function versionOf(binary: string): Promise<string> {
 
 /** Takes the lock, or waits until its holder is done. A lock whose process is gone is taken over. */
 async function lock(file: string, done: () => boolean, say: (line: string) => void): Promise<() => void> {
-  for (let told = false; ; ) {
+  for (let told = false; ;) {
     try {
       writeFileSync(file, String(process.pid), { flag: 'wx' })
       return () => rmSync(file, { force: true })
@@ -116,11 +121,15 @@ function npmCi(folder: string): Promise<void> {
     })
     let said = ''
     child.stderr.on('data', (bytes: Buffer) => (said = (said + bytes.toString()).slice(-64_000)))
-    child.once('error', (error) => reject(new Error(`The Codex CLI could not be fetched: npm did not start (${error.message})`)))
+    child.once('error', (error) =>
+      reject(new Error(`The Codex CLI could not be fetched: npm did not start (${error.message})`)),
+    )
     child.once('close', (code) => {
       if (code === 0) return resolve()
       const full = /ENOSPC|no space left/i.test(said)
-      const reason = full ? 'the disk is full' : (/npm (?:error|ERR!) (?!code )(.+)/.exec(said)?.[1] ?? `npm ended with ${code}`)
+      const reason = full
+        ? 'the disk is full'
+        : (/npm (?:error|ERR!) (?!code )(.+)/.exec(said)?.[1] ?? `npm ended with ${code}`)
       reject(new Error(`The Codex CLI could not be fetched: ${reason}`))
     })
   })

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
 import { RetryLater } from '#shared/errors.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
-import { lockRun } from '#shared/run/lock.ts'
+import { lockRun } from '#shared/run/transition.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import type { Deps } from './handler.ts'
 

@@ -3,16 +3,23 @@ import { readBranchHead } from '#shared/forge/github/branch.ts'
 import type { GitHub } from '#shared/forge/github/client.ts'
 import { findLabelEvent } from '#shared/forge/github/label-events.ts'
 import { repositoryRef } from '#shared/forge/github/repository-ref.ts'
-import { readComments, readRepository, readSubject } from '#shared/forge/github/subject.ts'
+import { readRepository } from '#shared/forge/github/repository.ts'
+import { readComments, readSubject } from '#shared/forge/github/subject.ts'
 import type { Forge, Project } from './handler.ts'
 
 /** What the router asks GitHub about one repository. */
 export function githubForge(github: GitHub, project: Project): Forge {
-  const repo = repositoryRef(project)
+  const repo = repositoryRef(project, github)
   const octokit = github.for(repo)
   return {
-    labelEvent: (number, label, actorId, notAfter) => findLabelEvent(octokit, repo, { number, label, actorId, notAfter }),
-    permission: (login) => readActorPermission(octokit, repo, login),
+    async labelEvent(number, label, actorId, notAfter) {
+      const found = await findLabelEvent(octokit, repo, { number, label, actorId, notAfter })
+      return found && { id: found.id, createdAt: new Date(found.createdAt) }
+    },
+    async permission(login) {
+      const { actorId, permission } = await readActorPermission(octokit, repo, login)
+      return { actorId: actorId ?? '', permission }
+    },
     async subject(number) {
       const subject = await readSubject(octokit, repo, number)
       return subject && { open: subject.state === 'open', locked: subject.locked, title: subject.title, body: subject.body, labels: subject.labels }

@@ -30,7 +30,7 @@ export interface Forge {
   labelEvent(number: number, label: string, actorId: string, notAfter: Date): Promise<Intent['labelEvent'] | undefined>
   permission(login: string): Promise<{ readonly actorId: string; readonly permission: Permission }>
   subject(number: number): Promise<(Omit<Current, 'labels'> & { readonly labels: readonly string[] }) | undefined>
-  comments(number: number, notAfter: Date): Promise<readonly { author: string; authorId: string; createdAt: string; updatedAt: string; body: string }[]>
+  comments(number: number, notAfter: Date): Promise<readonly { author: string; authorId: string | null; createdAt: string; updatedAt: string; body: string }[]>
   /** The default branch and its head; undefined for an empty repository. */
   base(): Promise<{ readonly ref: string; readonly commit: string } | undefined>
   /** Numeric id of the repository that has the name now. */

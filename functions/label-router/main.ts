@@ -17,7 +17,7 @@ const env = readEnv(v.object({ ...common, ...forge, MODELS: List }))
 const log = createLog('label-router', env.LOG_LEVEL)
 const db = connect(env.DATABASE_URL, { name: 'label-router' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
-const github = createGitHub({ instance: env.GITHUB_URL, auth: await readGitHubAuth(env.FORGE_AUTH_DIR), log })
+const github = createGitHub({ instance: env.GITHUB_URL, auth: readGitHubAuth(env.FORGE_AUTH_DIR), log })
 const workflow = await defaultWorkflow()
 
 await serve(create({ workflow, models: env.MODELS }, { db, relay, log, github }), { port: env.PORT, log })

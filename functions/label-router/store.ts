@@ -5,7 +5,7 @@ import type { Tx } from '#shared/db/transaction.ts'
 import { RetryLater } from '#shared/errors.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { Writer } from '#shared/outbox/deliver.ts'
-import { lockSubject } from '#shared/run/lock.ts'
+import { endRun, lockSubject } from '#shared/run/transition.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { opens } from '#shared/workflow/gate.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
@@ -88,16 +88,17 @@ export function store(db: Db): Pick<Deps, 'project' | 'run' | 'createRun' | 'ref
   }
 }
 
-async function cancel({ tx, emit }: Writer, project: Project, subjectId: string, stage: string | undefined, reason: ReasonCode): Promise<void> {
+async function cancel(writer: Writer, project: Project, subjectId: string, stage: string | undefined, reason: ReasonCode): Promise<void> {
+  const { tx } = writer
   await tx.selectFrom('subjects').select('id').where('project_id', '=', project.id).where('id', '=', subjectId).forUpdate().execute()
   const query = tx
-    .updateTable('runs')
-    .set({ state: 'cancelled', reason, updated_at: sql`now()`, version: sql`version + 1` })
+    .selectFrom('runs')
+    .select('id')
     .where('project_id', '=', project.id)
     .where('subject_id', '=', subjectId)
     .where('state', 'in', ACTIVE_STATES)
-  const runs = await (stage === undefined ? query : query.where('stage', '=', stage)).returningAll().execute()
-  for (const run of runs) await emit(runEvent(EVENT_TYPES.runCancelled, run, { rows: { runs: [run] }, reason }))
+  const runs = await (stage === undefined ? query : query.where('stage', '=', stage)).execute()
+  for (const { id } of runs) await endRun(writer, id, { state: 'cancelled', type: EVENT_TYPES.runCancelled, reason })
 }
 
 /** Whether this label event has its run already: whatever repeated the delivery, there is one. */

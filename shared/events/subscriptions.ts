@@ -28,8 +28,7 @@ export const subscriptions = {
     { type: event('run', 'cancelled') },
     { type: event('run', 'finished') },
     { type: event('run', 'failed') },
-    { type: event('change', 'published') },
-    { type: event('change', 'rejected') },
+    { type: event('run', 'lost') },
   ],
   'change-publisher': [{ type: event('run', 'finished') }],
   'status-reporter': [

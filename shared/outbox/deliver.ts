@@ -21,6 +21,8 @@ export interface Settlement {
   /** For the log and the `deliveries` row: what was done, or why nothing. */
   readonly outcome: string
   readonly write?: (writer: Writer) => Promise<void>
+  /** Outbox rows that were committed on the way, in transactions of their own, and want to be relayed. */
+  readonly written?: readonly string[]
 }
 
 /** Parse, load, decide; the writing is the settlement's. */
@@ -65,10 +67,9 @@ export async function deliver(db: Db, consumer: Consumer, outboxId: string, hand
   }
 }
 
-async function settle(db: Db, consumer: Consumer, outboxId: string, { outcome, write }: Settlement): Promise<Delivery> {
-  const written: string[] = []
+async function settle(db: Db, consumer: Consumer, outboxId: string, { outcome, write, written: before = [] }: Settlement): Promise<Delivery> {
   return transaction(db, async (tx) => {
-    written.length = 0
+    const written = [...before]
     const own = await tx
       .selectFrom('deliveries')
       .select('state')

@@ -68,10 +68,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     }
     return true
   }
-  // Replies go to the broker whose trigger was answered; there is one.
-  const [home = 'default'] = eventing.brokers
-  const publish = (event: BrokerEvent) => accept(home, event)
-  const dispatcher = createDispatcher({ record, log, resolve: address, publish, backoffScale: options.backoffScale ?? 1 })
+  const dispatcher = createDispatcher({
+    record,
+    log,
+    resolve: address,
+    publish: accept,
+    backoffScale: options.backoffScale ?? 1,
+  })
   if (options.faults) dispatcher.setPlan(planFaults(options.faults))
 
   const app = new Hono()
@@ -86,12 +89,16 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     return c.body(null, 500)
   })
 
-  const server = serve({ fetch: (request: Request) => app.fetch(request), port: options.port ?? 0, hostname: '127.0.0.1' }) as Server
+  const server = serve({
+    fetch: (request: Request) => app.fetch(request),
+    port: options.port ?? 0,
+    hostname: '127.0.0.1',
+  }) as Server
   await once(server, 'listening')
   const pings = startPings(eventing.pings, { ...options, address })
 
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/local/${home}`,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/local/${[...eventing.brokers][0]}`,
     ledger,
     idle: () => dispatcher.idle(),
     ping: () => pings.tick(),

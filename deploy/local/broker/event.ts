@@ -1,6 +1,9 @@
 import { CloudEvent } from 'cloudevents'
 
-/** An event on its way: attributes and extensions by name as text, and the data's bytes, untouched. */
+/**
+ * An event on its way: attributes and extensions by name, and the data's bytes. Attributes are what the headers of the
+ * binary mode say, percent-encoding and all: Knative neither decodes nor encodes them, nor do its filters.
+ */
 export interface BrokerEvent {
   readonly attributes: Readonly<Record<string, string>>
   readonly contentType: string | undefined
@@ -19,18 +22,27 @@ export function readEvent(headers: HeaderPairs, body: Buffer): BrokerEvent | und
   const contentType = given.get('content-type')
   if (contentType?.startsWith('application/cloudevents+json')) return structured(body)
   if (!given.has('ce-specversion')) return undefined
-  const attributes = [...given].flatMap(([name, value]) => (name.startsWith('ce-') ? [[name.slice(3), decode(value)]] : []))
+  const attributes = [...given].flatMap(([name, value]) => (name.startsWith('ce-') ? [[name.slice(3), value]] : []))
   return valid({ attributes: Object.fromEntries(attributes) as Record<string, string>, contentType, body })
 }
 
 function structured(body: Buffer): BrokerEvent {
-  const { data, data_base64: encoded, datacontenttype, ...rest } = JSON.parse(body.toString()) as Record<string, unknown>
+  const {
+    data,
+    data_base64: encoded,
+    datacontenttype,
+    ...rest
+  } = JSON.parse(body.toString()) as Record<string, unknown>
   const set = Object.entries(rest).filter(([, value]) => value !== null && value !== undefined)
-  if (set.some(([, value]) => typeof value === 'object')) throw new Error('an attribute is neither text, number nor boolean')
+  if (set.some(([, value]) => typeof value === 'object'))
+    throw new Error('an attribute is neither text, number nor boolean')
   const isJson = datacontenttype === undefined || /[/+]json\b/.test(String(datacontenttype))
-  const content = typeof encoded === 'string' ? Buffer.from(encoded, 'base64') : Buffer.from(isJson ? (JSON.stringify(data) ?? '') : String(data))
+  const content =
+    typeof encoded === 'string'
+      ? Buffer.from(encoded, 'base64')
+      : Buffer.from(isJson ? (JSON.stringify(data) ?? '') : String(data))
   const contentType = datacontenttype === undefined ? 'application/json' : String(datacontenttype)
-  const attributes = Object.fromEntries(set.map(([name, value]) => [name, String(value)]))
+  const attributes = Object.fromEntries(set.map(([name, value]) => [name, headerText(String(value))]))
   return valid({ attributes, contentType: content.length > 0 ? contentType : undefined, body: content })
 }
 
@@ -55,22 +67,12 @@ export function withoutExtension(event: BrokerEvent, name: string): BrokerEvent 
 
 /** The headers of the binary mode, the only one in which the broker passes an event on. */
 export function binaryHeaders(event: BrokerEvent): Record<string, string> {
-  const attributes = Object.entries(event.attributes).map(([name, value]) => [`ce-${name}`, encode(value)])
+  const attributes = Object.entries(event.attributes).map(([name, value]) => [`ce-${name}`, value])
   return {
     ...(Object.fromEntries(attributes) as Record<string, string>),
     ...(event.contentType === undefined ? {} : { 'content-type': event.contentType }),
   }
 }
 
-/** Percent-encoding of attribute values (CloudEvents HTTP binding 3.1.3.2): a label may be any Unicode. */
-function encode(value: string): string {
-  return value.replace(/[^\x21\x23\x24\x26-\x7e]/gu, (character) => encodeURIComponent(character.toWellFormed()))
-}
-
-function decode(value: string): string {
-  try {
-    return decodeURIComponent(value)
-  } catch {
-    return value
-  }
-}
+/** UTF-8 as the bytes of a header, which Node spells in Latin-1. */
+const headerText = (value: string) => Buffer.from(value).toString('latin1')

@@ -4,7 +4,8 @@ export type Filter = (attributes: Readonly<Record<string, string>>) => boolean
 /** `filter.attributes`: all equal; the empty text means any value, of an attribute that is there. */
 export function attributesFilter(wanted: Readonly<Record<string, unknown>>): Filter {
   const pairs = Object.entries(wanted).map(([name, value]) => [name, String(value)] as const)
-  return (attributes) => pairs.every(([name, value]) => attributes[name] !== undefined && (value === '' || attributes[name] === value))
+  return (attributes) =>
+    pairs.every(([name, value]) => attributes[name] !== undefined && (value === '' || attributes[name] === value))
 }
 
 const texts: Record<string, (value: string, wanted: string) => boolean> = {
@@ -25,8 +26,11 @@ export function dialectFilter(item: unknown): Filter {
   if (dialect === undefined || entries.length > 1) throw new Error('a filter has exactly one dialect')
   const text = texts[dialect]
   if (text) {
-    const pairs = Object.entries(value as Record<string, unknown>).map(([name, wanted]) => [name, String(wanted)] as const)
-    return (attributes) => pairs.every(([name, wanted]) => attributes[name] !== undefined && text(attributes[name], wanted))
+    const pairs = Object.entries(value as Record<string, unknown>).map(
+      ([name, wanted]) => [name, String(wanted)] as const,
+    )
+    return (attributes) =>
+      pairs.every(([name, wanted]) => attributes[name] !== undefined && text(attributes[name], wanted))
   }
   const list = lists[dialect]
   if (list) return list((value as unknown[]).map(dialectFilter))

@@ -5,7 +5,15 @@ import type { BrokerEvent } from './event.ts'
  * `delivered`, `dead-lettered`, `dropped` (no dead-letter sink, or it failed too) or `lost` (by `lose()`).
  * `would-panic` marks an answer at which Knative's dispatcher would crash.
  */
-export const LEDGER_KINDS = ['accepted', 'attempted', 'delivered', 'dead-lettered', 'dropped', 'lost', 'would-panic'] as const
+export const LEDGER_KINDS = [
+  'accepted',
+  'attempted',
+  'delivered',
+  'dead-lettered',
+  'dropped',
+  'lost',
+  'would-panic',
+] as const
 export type LedgerKind = (typeof LEDGER_KINDS)[number]
 
 /** One line of the broker's memory. */
@@ -38,7 +46,11 @@ export function createLedger(now: () => Date) {
   const counts = Object.fromEntries(LEDGER_KINDS.map((kind) => [kind, 0])) as Record<LedgerKind, number>
   const entries: LedgerEntry[] = []
   const ledger: Ledger = { entries, counts: () => ({ ...counts }) }
-  const record = (kind: LedgerKind, { attributes }: BrokerEvent, more: Pick<LedgerEntry, 'trigger' | 'attempt' | 'status'> = {}) => {
+  const record = (
+    kind: LedgerKind,
+    { attributes }: BrokerEvent,
+    more: Pick<LedgerEntry, 'trigger' | 'attempt' | 'status'> = {},
+  ) => {
     const { source = '', id = '', type = '' } = attributes
     counts[kind] += 1
     entries.push({ at: now(), kind, source, id, type, ...more })

@@ -73,7 +73,10 @@ interface Manifest {
 /** Reads every YAML file of the folder. What cannot be played here is an error that names the file and the line. */
 export function readEventing(folder: URL | string): Eventing {
   const path = folder instanceof URL ? fileURLToPath(folder) : folder
-  const manifests = readdirSync(path).filter((name) => /\.ya?ml$/.test(name)).sort().flatMap((name) => parse(join(path, name)))
+  const manifests = readdirSync(path)
+    .filter((name) => /\.ya?ml$/.test(name))
+    .sort()
+    .flatMap((name) => parse(join(path, name)))
   const defaults = new Map<string, Delivery | undefined>()
   const triggers: ((defaults: ReadonlyMap<string, Delivery | undefined>) => Trigger)[] = []
   const pings: Ping[] = []
@@ -97,7 +100,9 @@ function parse(file: string) {
         throw new Error(`${file}:${line}: ${(error as Error).message}`, { cause: error })
       }
     }
-    const manifest = named(() => (document.errors[0] ? fail(document.errors[0].message) : (document.toJS() as Manifest)))
+    const manifest = named(() =>
+      document.errors[0] ? fail(document.errors[0].message) : (document.toJS() as Manifest),
+    )
     return { manifest, named }
   })
 }
@@ -131,7 +136,13 @@ function destination(sink: Sink = {}): Destination {
   return { service: sink.ref?.name ?? '', uri: sink.uri ?? '' }
 }
 
-function deliverySpec({ retry = 0, backoffPolicy = 'exponential', backoffDelay, timeout, deadLetterSink }: Delivery): DeliverySpec {
+function deliverySpec({
+  retry = 0,
+  backoffPolicy = 'exponential',
+  backoffDelay,
+  timeout,
+  deadLetterSink,
+}: Delivery): DeliverySpec {
   const delayMs = backoffDelay === undefined ? 0 : milliseconds(backoffDelay)
   if (backoffPolicy !== 'exponential' && backoffPolicy !== 'linear') fail(`unknown backoffPolicy ${backoffPolicy}`)
   return {
@@ -143,7 +154,8 @@ function deliverySpec({ retry = 0, backoffPolicy = 'exponential', backoffDelay, 
 }
 
 function milliseconds(duration: string): number {
-  const [, hours = 0, minutes = 0, seconds = 0] = /^PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?$/.exec(duration) ?? fail(`${duration} is not a duration`)
+  const [, hours = 0, minutes = 0, seconds = 0] =
+    /^PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?$/.exec(duration) ?? fail(`${duration} is not a duration`)
   return Number(hours) * 3_600_000 + Number(minutes) * 60_000 + Number(seconds) * 1_000
 }
 

@@ -19,6 +19,10 @@ export function correct(forge: World, value: unknown): unknown {
       typeof item === 'string' && (key.endsWith('_at') || key === 'date') ? seconds(item) : correct(forge, item),
     ]),
   )
+  if ('full_name' in value && 'has_issues' in value) {
+    Object.assign(corrected, { web_commit_signoff_required: false, custom_properties: {} })
+  }
+  if ('head' in value && '_links' in value) corrected['active_lock_reason'] ??= null
   const user = value['user']
   if ('performed_via_github_app' in value && isObject(user)) {
     const app = forge.apps.find(({ bot }) => bot.id === user['id'])

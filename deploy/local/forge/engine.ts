@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { createEmulator } from 'emulate'
 
 import type {
+  AppRow,
   BlobRow,
   BranchRow,
   CollaboratorRow,

@@ -57,18 +57,9 @@ export async function askAsOwner(forge: Forge, repo: RepoRow, path: string): Pro
 // Names of owners and repositories are case-insensitive on GitHub, not in the emulator.
 function canonicalPath(forge: Forge, c: Context<Env>): string {
   const { pathname, search } = new URL(c.req.url)
-  const parts = /^\/repos\/[^/]+\/[^/]+(.*)$/s.exec(pathname)
-  if (!parts) return pathname + search
-  return `/repos/${repositoryByPath(forge, c, pathname).full_name}${parts[1]}${search}`
-}
-
-function repositoryByPath(forge: Forge, c: Context<Env>, pathname: string): RepoRow {
-  const [, , owner = '', repo = ''] = pathname.split('/')
-  if (c.req.param('owner') !== undefined && c.req.param('repo') !== undefined) return repositoryOf(forge, c)
-  const name = decodeURIComponent(`${owner}/${repo}`).toLowerCase()
-  const found = forge.state.repos.all().find((row) => row.full_name.toLowerCase() === name)
-  if (!found) throw new ApiError(404, 'Not Found')
-  return found
+  const below = /^\/repos\/[^/]+\/[^/]+(.*)$/s.exec(pathname)?.[1]
+  if (below === undefined || c.req.param('repo') === undefined) return pathname + search
+  return `/repos/${repositoryOf(forge, c).full_name}${below}${search}`
 }
 
 function parse(text: string): unknown {

@@ -16,9 +16,18 @@ export function describePush(forge: Forge, repo: RepoRow, event: 'push' | 'creat
   }
   const before = String(payload['before'])
   const after = String(payload['after'])
+  const repository = isObject(payload['repository']) ? payload['repository'] : {}
+  const owner = isObject(repository['owner']) ? repository['owner'] : {}
+  const email = forge.state.users.get(Number(sender['id']))?.email ?? null
+  // Here alone GitHub counts seconds and calls some things by their old names.
+  const epoch = (time: unknown) => Math.floor((typeof time === 'string' ? Date.parse(time) : Date.now()) / 1000)
+  const old = {
+    owner: { ...owner, name: owner['login'], email: forge.state.users.get(repo.owner_id)?.email ?? null },
+    created_at: epoch(repository['created_at']), pushed_at: epoch(null), stargazers: 0, master_branch: repo.default_branch,
+  }
   const commits = newCommits(forge, repo, before, after).map((commit) => describeCommit(forge, repo, commit))
   return {
-    ref, before, after, repository: payload['repository'], pusher: { name: sender['login'], email: null }, sender,
+    ref, before, after, repository: { ...repository, ...old }, pusher: { name: sender['login'], email }, sender,
     created: before === ZERO, deleted: false, forced: false, base_ref: null,
     compare: `${forge.url}/${repo.full_name}/compare/${before.slice(0, 12)}...${after.slice(0, 12)}`,
     commits, head_commit: commits.at(-1) ?? null,
@@ -37,11 +46,15 @@ function describeCommit(forge: Forge, repo: RepoRow, commit: CommitRow): Json {
   const parent = objects.findCommit(commit.parent_shas[0] ?? '')
   const before = parent ? objects.files(parent.tree_sha) : new Map<string, { sha: string }>()
   const after = objects.files(commit.tree_sha)
+  const person = (name: string, email: string) => {
+    const user = forge.state.users.findOneBy('email', email)
+    return { name, email, date: seconds(commit.committer_date), ...(user ? { username: user.login } : {}) }
+  }
   return {
     id: commit.sha, tree_id: commit.tree_sha, distinct: true, message: commit.message, timestamp: seconds(commit.committer_date),
     url: `${forge.url}/${repo.full_name}/commit/${commit.sha}`,
-    author: { name: commit.author_name, email: commit.author_email },
-    committer: { name: commit.committer_name, email: commit.committer_email },
+    author: person(commit.author_name, commit.author_email),
+    committer: person(commit.committer_name, commit.committer_email),
     added: [...after.keys()].filter((path) => !before.has(path)),
     removed: [...before.keys()].filter((path) => !after.has(path)),
     modified: [...after].filter(([path, file]) => before.has(path) && before.get(path)?.sha !== file.sha).map(([path]) => path),

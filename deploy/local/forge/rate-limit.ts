@@ -5,14 +5,14 @@ export interface Budget {
 }
 
 /** Count one request against a caller's hourly budget, as GitHub does per token. */
-export function createRateLimit(limit: number, now: () => number = Date.now): (key: string) => Budget {
+export function createRateLimit(limit: number, now: () => number = Date.now): (key: string, cost?: 0 | 1) => Budget {
   const counters = new Map<string, { used: number; reset: number }>()
-  return (key) => {
+  return (key, cost = 1) => {
     const seconds = Math.floor(now() / 1000)
     let counter = counters.get(key)
     if (!counter || counter.reset <= seconds) counters.set(key, (counter = { used: 0, reset: seconds + 3600 }))
     const exceeded = counter.used >= limit
-    if (!exceeded) counter.used++
+    if (!exceeded) counter.used += cost
     return {
       exceeded,
       headers: {

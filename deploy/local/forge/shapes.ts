@@ -160,6 +160,7 @@ export function issueJson(forge: World, issue: IssueRow, repo: RepoRow): Json {
     timeline_url: `${api}/timeline`,
     performed_via_github_app: null,
     state_reason: issue.state_reason,
+    draft: false,
     ...(pull ? pullOfIssue(forge, pull, repo) : {}),
   }
 }

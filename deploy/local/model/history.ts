@@ -30,7 +30,9 @@ export type ResponsesRequest = v.InferOutput<typeof ResponsesRequest>
 /** The steps of a conversation, from its input. A call without an output is not a step yet. */
 export function stepsOf(request: ResponsesRequest): Step[] {
   const items = typeof request.input === 'string' ? [] : request.input
-  const outputs = new Map(items.filter(({ type }) => type.endsWith('_output')).map((item) => [item.call_id, item.output]))
+  const outputs = new Map(
+    items.filter(({ type }) => type.endsWith('_output')).map((item) => [item.call_id, item.output]),
+  )
   return items.flatMap((item) => {
     if (!item.type.endsWith('_call') || !outputs.has(item.call_id)) return []
     const { exitCode, output } = splitOutput(outputs.get(item.call_id))
@@ -43,7 +45,10 @@ function splitOutput(output: unknown): { exitCode: number | undefined; output: s
   const text = typeof output === 'string' ? output : JSON.stringify(output ?? '')
   const code = /^(?:Process exited with code|Exit code:) (-?\d+)$/m.exec(text)?.[1]
   const start = /^Output:\n/m.exec(text)
-  return { exitCode: code === undefined ? undefined : Number(code), output: start === null ? text : text.slice(start.index + start[0].length) }
+  return {
+    exitCode: code === undefined ? undefined : Number(code),
+    output: start === null ? text : text.slice(start.index + start[0].length),
+  }
 }
 
 function commandOf(json: string | undefined): string {

@@ -26,7 +26,8 @@ export interface ScriptedModel {
 export async function startScriptedModel({ port }: { readonly port: number }): Promise<ScriptedModel> {
   const server = createServer((request, response) => {
     handle(request, response).catch((error: unknown) => {
-      if (!response.headersSent) problem(response, 400, error instanceof Error ? error.message : 'The request cannot be read.')
+      if (!response.headersSent)
+        problem(response, 400, error instanceof Error ? error.message : 'The request cannot be read.')
       else response.destroy()
     })
   })
@@ -44,7 +45,8 @@ export async function startScriptedModel({ port }: { readonly port: number }): P
 
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = (request.url ?? '').split('?')[0]
-  if (!/^Bearer \S+/.test(request.headers.authorization ?? '')) return problem(response, 401, 'A bearer token is required.')
+  if (!/^Bearer \S+/.test(request.headers.authorization ?? ''))
+    return problem(response, 401, 'A bearer token is required.')
   if (request.method === 'GET' && path === '/v1/models') {
     const model = { id: SCRIPTED_MODEL, object: 'model', created: 0, owned_by: 'codex-k8s' }
     return json(response, 200, { object: 'list', data: [model] })
@@ -78,10 +80,22 @@ function itemOf(move: Move, seed: string) {
   switch (move.kind) {
     case 'command': {
       const input = JSON.stringify({ cmd: move.command, yield_time_ms: 30_000 })
-      return { type: 'function_call', id: `fc_${seed}`, call_id: `call_${seed}`, name: 'exec_command', arguments: input }
+      return {
+        type: 'function_call',
+        id: `fc_${seed}`,
+        call_id: `call_${seed}`,
+        name: 'exec_command',
+        arguments: input,
+      }
     }
     case 'patch':
-      return { type: 'custom_tool_call', id: `ctc_${seed}`, call_id: `call_${seed}`, name: 'apply_patch', input: move.patch }
+      return {
+        type: 'custom_tool_call',
+        id: `ctc_${seed}`,
+        call_id: `call_${seed}`,
+        name: 'apply_patch',
+        input: move.patch,
+      }
     case 'message': {
       const content = [{ type: 'output_text', text: move.text, annotations: [] }]
       return { type: 'message', id: `msg_${seed}`, role: 'assistant', status: 'completed', content }

@@ -1,0 +1,219 @@
+import { sql } from 'kysely'
+import { crashPoint } from '#shared/crash-point.ts'
+import type { Db } from '#shared/db/connect.ts'
+import type { Row } from '#shared/db/schema.ts'
+import { transaction, type Tx } from '#shared/db/transaction.ts'
+import { RetryLater } from '#shared/errors.ts'
+import { EVENT_TYPES } from '#shared/events/types.ts'
+import { mintToken } from '#shared/job/token.ts'
+import type { Writer } from '#shared/outbox/deliver.ts'
+import { emit } from '#shared/outbox/write.ts'
+import { endRun, lockRun } from '#shared/run/transition.ts'
+import { runEvent } from '#shared/run/run-event.ts'
+import type { Deps, Intended } from './handler.ts'
+import { jobName } from './job-name.ts'
+
+/** How long the router's word about a run that waits is good, seconds. */
+const JUDGED_SECONDS = 60
+
+/** The dispatcher's part of the database. */
+export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
+  const write = async (work: (writer: Writer) => Promise<void>) =>
+    transaction(db, async (tx) => {
+      const written: string[] = []
+      await work({ tx, emit: async (emission) => void written.push(await emit(tx, 'stage-dispatcher', emission)) })
+      return written
+    })
+
+  return {
+    write,
+
+    async intend(projectId) {
+      const written = await write(async (writer) => {
+        for (const run of await fitting(writer.tx, projectId)) {
+          if (run.fresh) await intend(writer.tx, run)
+          else await writer.emit(runEvent(EVENT_TYPES.stageDue, run, { rows: {} }))
+        }
+        crashPoint('dispatcher.before-intent-commit')
+      })
+      const open = await db
+        .selectFrom('attempts')
+        .innerJoin('runs', 'runs.id', 'attempts.run_id')
+        .innerJoin('bundles', 'bundles.digest', 'runs.bundle_digest')
+        .select(['attempts.run_id', 'attempts.attempt', 'bundles.manifest', sql<number>`ceil(extract(epoch from deadline_at - now()))::int`.as('seconds')])
+        .where('runs.project_id', '=', projectId)
+        .where('attempts.state', '=', 'intended')
+        .where('attempts.deadline_at', '>', sql<Date>`now()`)
+        .execute()
+      const intended: Intended[] = []
+      for (const row of open) {
+        const run = await db.selectFrom('runs').selectAll().where('id', '=', row.run_id).executeTakeFirstOrThrow()
+        const attempt = await db.selectFrom('attempts').selectAll().where('run_id', '=', row.run_id).where('attempt', '=', row.attempt).executeTakeFirstOrThrow()
+        const ref = { run: run.id, attempt: attempt.attempt, fence: attempt.fence }
+        const tokens = { run: mintToken(tokenKey, 'run', ref), model: mintToken(tokenKey, 'model', ref) }
+        intended.push({
+          run,
+          attempt,
+          job: { name: jobName(run.id, attempt.attempt), run: run.id, attempt: attempt.attempt, image: row.manifest.image, seconds: row.seconds, tokens },
+        })
+      }
+      return { intended, written }
+    },
+
+    async confirm({ tx, emit: say }, { run: seen, attempt: of, job }, uid) {
+      const now = await lockRun(tx, seen.id)
+      await tx.updateTable('intents').set({ state: 'done', external_id: uid, settled_at: sql`now()` }).where('kind', '=', 'job').where('name', '=', job.name).execute()
+      const attempt = await tx
+        .updateTable('attempts')
+        .set({ state: 'created', last_seen_at: sql`now()` })
+        .where('run_id', '=', seen.id)
+        .where('attempt', '=', of.attempt)
+        .where('state', '=', 'intended')
+        .returningAll()
+        .executeTakeFirst()
+      // Another dispatcher confirmed it, the agent was quicker with its result, or the run was cancelled meanwhile.
+      if (attempt === undefined || now.state !== 'starting') return
+      const run = await tx
+        .updateTable('runs')
+        .set({ state: 'running', updated_at: sql`now()`, version: sql`version + 1` })
+        .where('id', '=', seen.id)
+        .returningAll()
+        .executeTakeFirstOrThrow()
+      await say(runEvent(EVENT_TYPES.runStarted, run, { rows: { runs: [run], attempts: [attempt] }, attempt: attempt.attempt }))
+    },
+
+    fail: (writer, run, reason, detail) => endRun(writer, run.id, { state: 'failed', reason, ...(detail !== undefined && { detail }), type: EVENT_TYPES.runFailed }),
+
+    async lose(writer, seen, again, detail) {
+      if (!again) return endRun(writer, seen.id, { state: 'failed', reason: 'agent_lost', detail, type: EVENT_TYPES.runFailed })
+      const { tx } = writer
+      const now = await lockRun(tx, seen.id)
+      if (now.version !== seen.version) return
+      const attempts = await closeAttempts(tx, seen.id, 'lost', detail)
+      const run = await tx
+        .updateTable('runs')
+        .set({ state: 'queued', detail, updated_at: sql`now()`, version: sql`version + 1` })
+        .where('id', '=', seen.id)
+        .returningAll()
+        .executeTakeFirstOrThrow()
+      await writer.emit(runEvent(EVENT_TYPES.runLost, run, { rows: { runs: [run], attempts }, ...(attempts[0] && { attempt: attempts[0].attempt }) }))
+    },
+
+    async announceWait({ tx, emit: say }, runId) {
+      const run = await tx.selectFrom('runs').selectAll().where('id', '=', runId).where('state', '=', 'queued').executeTakeFirst()
+      if (run !== undefined) await say(runEvent(EVENT_TYPES.runQueued, run, { rows: {} }))
+    },
+
+    async unwanted(runId) {
+      const query = db
+        .selectFrom('intents')
+        .innerJoin('runs', 'runs.id', 'intents.run_id')
+        .select('intents.name')
+        .where('intents.kind', '=', 'job')
+        .where('intents.state', '!=', 'gone')
+        .where('runs.state', 'in', ['cancelled', 'failed'])
+      const rows = await (runId === undefined ? query : query.where('runs.id', '=', runId)).execute()
+      return rows.map(({ name }) => name)
+    },
+
+    async markGone(name) {
+      await write(async ({ tx }) => {
+        const intent = await tx
+          .updateTable('intents')
+          .set({ state: 'gone', settled_at: sql`now()` })
+          .where('kind', '=', 'job')
+          .where('name', '=', name)
+          .returning(['run_id'])
+          .executeTakeFirstOrThrow()
+        await closeAttempts(tx, intent.run_id, 'stopped', 'the run is over')
+      })
+    },
+
+    async due(graceSeconds) {
+      const rows = await db
+        .selectFrom('attempts')
+        .innerJoin('runs', 'runs.id', 'attempts.run_id')
+        .select(['attempts.run_id', 'attempts.attempt', 'attempts.state', sql<boolean>`deadline_at <= now()`.as('deadlinePassed')])
+        .where('attempts.state', 'in', ['intended', 'created'])
+        .where('runs.state', 'in', ['starting', 'running'])
+        .where((when) =>
+          when.or([
+            when('attempts.created_at', '<=', sql<Date>`now() - make_interval(secs => ${graceSeconds})`),
+            when('attempts.deadline_at', '<=', sql<Date>`now()`),
+          ]),
+        )
+        .execute()
+      return Promise.all(
+        rows.map(async ({ run_id, attempt, state, deadlinePassed }) => ({
+          run: await db.selectFrom('runs').selectAll().where('id', '=', run_id).executeTakeFirstOrThrow(),
+          attempt: { attempt, state: state as 'intended' | 'created', deadlinePassed },
+          name: jobName(run_id, attempt),
+        })),
+      )
+    },
+
+    async projectsWaiting(graceSeconds) {
+      const rows = await db
+        .selectFrom('runs')
+        .select('project_id')
+        .distinct()
+        .where('state', 'in', ['queued', 'starting'])
+        .where('updated_at', '<=', sql<Date>`now() - make_interval(secs => ${graceSeconds})`)
+        .execute()
+      return rows.map(({ project_id }) => project_id)
+    },
+  }
+}
+
+/** Queued runs of the project that there is room for, oldest first. The project's row is locked: capacity is counted once. */
+async function fitting(tx: Tx, projectId: string): Promise<(Row<'runs'> & { fresh: boolean })[]> {
+  const project = await tx.selectFrom('projects').selectAll().where('id', '=', projectId).forUpdate().executeTakeFirst()
+  if (project === undefined) throw new RetryLater(`project ${projectId} is not there`)
+  const open = await tx
+    .selectFrom('attempts')
+    .innerJoin('runs', 'runs.id', 'attempts.run_id')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('runs.project_id', '=', projectId)
+    .where('attempts.state', 'in', ['intended', 'created'])
+    .executeTakeFirstOrThrow()
+  const free = project.max_active - open.count
+  if (free <= 0 || project.state !== 'connected') return []
+  return tx
+    .selectFrom('runs')
+    .selectAll()
+    .select(sql<boolean>`judged_at > now() - make_interval(secs => ${JUDGED_SECONDS})`.as('fresh'))
+    .where('project_id', '=', projectId)
+    .where('state', '=', 'queued')
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(free)
+    .execute()
+}
+
+/** The intent: attempt, fence and the Job's name, committed before the Job is created. */
+async function intend(tx: Tx, { fresh: _, ...seen }: Row<'runs'> & { fresh: boolean }): Promise<void> {
+  const run = await lockRun(tx, seen.id)
+  if (run.state !== 'queued' || run.bundle_digest === null) return
+  const { manifest } = await tx.selectFrom('bundles').select('manifest').where('digest', '=', run.bundle_digest).executeTakeFirstOrThrow()
+  const { attempt } = await tx
+    .insertInto('attempts')
+    .values({
+      run_id: run.id,
+      attempt: sql`coalesce((select max(attempt) from attempts where run_id = ${run.id}), 0) + 1`,
+      deadline_at: sql`now() + make_interval(secs => ${manifest.budget.seconds})`,
+    })
+    .returning('attempt')
+    .executeTakeFirstOrThrow()
+  await tx.insertInto('intents').values({ kind: 'job', name: jobName(run.id, attempt), run_id: run.id, attempt }).execute()
+  await tx.updateTable('runs').set({ state: 'starting', updated_at: sql`now()`, version: sql`version + 1` }).where('id', '=', run.id).execute()
+}
+
+async function closeAttempts(tx: Tx, runId: string, state: 'lost' | 'stopped', reason: string): Promise<Row<'attempts'>[]> {
+  return tx
+    .updateTable('attempts')
+    .set({ state, reason, finished_at: sql`now()` })
+    .where('run_id', '=', runId)
+    .where('state', 'in', ['intended', 'created'])
+    .returningAll()
+    .execute()
+}

@@ -1,0 +1,35 @@
+import { Hono } from 'hono'
+import type { Db } from '#shared/db/connect.ts'
+import { problem } from '#shared/edge/problem.ts'
+import type { App } from '#shared/edge/serve.ts'
+import { RetryLater } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import type { Relay } from '#shared/outbox/relay.ts'
+import { webhookGateway } from './handler.ts'
+import { createSecrets } from './secrets.ts'
+import { store } from './store.ts'
+
+/** Where the hooks' secrets are mounted, one file per secret name. */
+export interface Config {
+  readonly secretsDir: string
+}
+
+const ROUTE = '/hooks/github/:hook'
+
+/** A forge's webhook becomes an inbox row and an event, or a problem document. Nothing here reads a body but the handler. */
+export function create({ secretsDir }: Config, { db, relay, log }: { db: Db; relay: Relay; log: Log }): App {
+  const app = new Hono()
+  const receive = webhookGateway({ ...store(db), secrets: createSecrets(secretsDir), relay, log })
+
+  app.get('/healthz', () => new Response('ok'))
+  app.post(ROUTE, (c) => receive(c.req.param('hook'), c.req.raw))
+  app.all(ROUTE, () => problem({ status: 405, code: 'method_not_allowed', title: 'Method not allowed' }, { allow: 'POST' }))
+  app.notFound(() => problem({ status: 404, code: 'not_found', title: 'Not found' }))
+  app.onError((error) => {
+    // Whatever it was, the delivery is not known to be stored: the forge must see a failure that it may repeat.
+    log.error({ err: error }, 'not stored')
+    const seconds = error instanceof RetryLater ? Math.max(1, error.seconds) : 5
+    return problem({ status: 503, code: 'retry_later', title: 'Temporary failure' }, { 'retry-after': String(seconds) })
+  })
+  return { fetch: (request) => app.fetch(request), close: () => db.destroy() }
+}

@@ -1,0 +1,115 @@
+import { crashPoint } from '#shared/crash-point.ts'
+import { sha256 } from '#shared/digest.ts'
+import { problem } from '#shared/edge/problem.ts'
+import { RetryLater } from '#shared/errors.ts'
+import type { Log } from '#shared/log.ts'
+import type { Relay } from '#shared/outbox/relay.ts'
+import { readBody } from './body.ts'
+import { decide, repositoryIdOf, type Decision, type Project } from './decide.ts'
+import { refusalOf } from './headers.ts'
+import { at, textAt } from './json.ts'
+import { readJson } from './limits.ts'
+import type { Secrets } from './secrets.ts'
+import { verify } from './signature.ts'
+
+/** A hook as the database has it. `previousSecretName` is null once the secret before has ended. */
+export interface Hook {
+  readonly id: string
+  readonly instance: string
+  readonly projectId: string | null
+  readonly secretName: string
+  readonly previousSecretName: string | null
+}
+
+/** An authentic delivery as it came. */
+export interface Received {
+  readonly hook: Hook
+  readonly deliveryId: string
+  readonly event: string
+  readonly bytes: Buffer
+  readonly digest: string
+}
+
+/** What became of a delivery, now or the first time. */
+export interface Stored {
+  readonly state: 'accepted' | 'quarantined'
+  readonly reason: string | null
+  readonly duplicate: boolean
+  /** Rows that have not reached the broker. */
+  readonly outboxIds: readonly string[]
+}
+
+/** What the gateway keeps and looks up. */
+export interface Storage {
+  findHook(id: string): Promise<Hook | undefined>
+  /** The hook's own project, or for an App's hook the one with this repository and installation. */
+  findProject(hook: Hook, repositoryId: string | undefined, installationId: string | undefined): Promise<Project | undefined>
+  /** Inbox and outbox in one transaction. The same delivery again changes nothing. */
+  save(received: Received, decision: Decision): Promise<Stored>
+}
+
+/** What this function needs from the world, and nothing more. */
+export interface Deps extends Storage {
+  readonly secrets: Secrets
+  readonly relay: Relay
+  readonly log: Log
+}
+
+/** Longest wait for the first answer of the database, milliseconds; the forge waits 10 s for ours. */
+const LOOKUP_MS = 1_500
+
+const HOOK_ID = /^[a-z0-9]{8,64}$/
+
+/** One answer for an unknown hook, a wrong signature and none: it must not tell a forger which. */
+const unauthorized = () => problem({ status: 401, code: 'unauthorized', title: 'Not authorized' })
+
+/** Limits, signature, content, binding, decision, one transaction, relay, answer: in this order. */
+export function webhookGateway({ findHook, findProject, save, secrets, relay, log }: Deps) {
+  return async (hookId: string, request: Request): Promise<Response> => {
+    const refusal = refusalOf(request.headers)
+    if (refusal !== undefined) return refusal
+    const bytes = await readBody(request)
+    if (bytes instanceof Response) return bytes
+
+    const hook = await inTime(findHook(HOOK_ID.test(hookId) ? hookId : ''))
+    const key = verify(bytes, request.headers.get('x-hub-signature-256'), await secrets.keys(hook))
+    if (hook === undefined || key === undefined) return unauthorized()
+
+    const event = request.headers.get('x-github-event') ?? ''
+    const deliveryId = request.headers.get('x-github-delivery') ?? ''
+    const about = { hook: hook.id, delivery: deliveryId, event }
+    // Until the forge has the new secret this line keeps coming; then the old one may go.
+    if (key === 'previous') log.warn(about, 'signed with the previous secret')
+
+    const decision = await understand(hook, event, bytes)
+    const stored = await save({ hook, deliveryId, event, bytes, digest: sha256(bytes) }, decision)
+    crashPoint('gateway.after-commit')
+    await relay.after(stored.outboxIds)
+    const { state, reason, duplicate } = stored
+    log.info({ ...about, project: decision.projectId, bytes: bytes.length, state, reason, duplicate }, 'delivery stored')
+    crashPoint('gateway.before-answer')
+    // The forge shows this to the hook's owner, who has proved to be one.
+    return Response.json({ state, ...(reason === null ? {} : { reason }), duplicate }, { status: 202 })
+  }
+
+  async function understand(hook: Hook, event: string, bytes: Buffer): Promise<Decision> {
+    const body = await readJson(bytes)
+    if (typeof body === 'string') return { kind: 'quarantine', projectId: hook.projectId, reason: body }
+    const installationId = typeof at(body, 'installation.id') === 'number' ? textAt(body, 'installation.id') : undefined
+    const project = await findProject(hook, repositoryIdOf(body), installationId)
+    return decide({ event, body, receivedAt: new Date().toISOString(), isAppHook: hook.projectId === null, project })
+  }
+}
+
+/** A database that does not answer is noticed while the forge still listens. */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new RetryLater('the database does not answer')), LOOKUP_MS)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

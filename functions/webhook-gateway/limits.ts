@@ -1,0 +1,139 @@
+import { isObject, type JsonObject } from './json.ts'
+
+/** Why an authentic body is not used. */
+export type BodyFault =
+  | 'not_utf8'
+  | 'not_json'
+  | 'not_an_object'
+  | 'too_deep'
+  | 'too_many_values'
+  | 'too_many_keys'
+  | 'too_many_labels'
+  | 'duplicate_key'
+  | 'unsafe_id'
+  | 'unstorable_text'
+
+/** Far above what forges send (depth 7, GitHub's 100 labels), far below what hurts. */
+export const LIMITS = { depth: 64, values: 500_000, keysPerObject: 10_000, labels: 1_000 } as const
+
+/** An object or array that is still open. `key` is the last one seen; an array carries the one it stands under. */
+interface Frame {
+  readonly keys: Set<string> | undefined
+  key: string
+  expectsKey: boolean
+  commas: number
+}
+
+const number = /[-+.0-9eE]+/y
+const integer = /^-?(?:0|[1-9][0-9]*)$/
+const idKey = /^(?:id|number|.*_id)$/s
+
+/**
+ * The object in these bytes, or what is wrong with them. The text is looked through once before it is parsed:
+ * `JSON.parse` takes any depth, and its result shows neither that a key came twice nor what a long id was.
+ */
+export async function readJson(bytes: Uint8Array): Promise<JsonObject | BodyFault> {
+  let text: string
+  try {
+    // A byte order mark is kept, so that it is refused as JSON refuses it.
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return 'not_utf8'
+  }
+  await breathe(bytes)
+  const fault = inspect(text)
+  if (fault !== undefined) return fault
+  await breathe(bytes)
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : 'not_an_object'
+  } catch {
+    return 'not_json'
+  }
+}
+
+/** Between the steps of a large body others get their turn: each step over 25 MiB takes some 50 ms. */
+async function breathe(bytes: Uint8Array): Promise<void> {
+  if (bytes.length > 1024 * 1024) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/**
+ * Counts and compares without building anything. Exact up to the first error of syntax; behind one it does not matter,
+ * because the parser stops there.
+ */
+function inspect(text: string): BodyFault | undefined {
+  const stack: Frame[] = []
+  let top: Frame | undefined
+  let values = 0
+  for (let i = 0; i < text.length; i += 1) {
+    const character = text.charCodeAt(i)
+    if (character === 0x22) {
+      const end = closingQuote(text, i)
+      if (end === -1) return 'not_json'
+      const raw = text.slice(i, end + 1)
+      i = end
+      if (top?.expectsKey !== true) {
+        values += 1
+        if (raw.includes('\\u') && !isStorable(raw)) return 'unstorable_text'
+        continue
+      }
+      const key = raw.includes('\\') ? unescaped(raw) : raw.slice(1, -1)
+      if (key === undefined) return 'not_json'
+      if (!key.isWellFormed() || key.includes('\0')) return 'unstorable_text'
+      if (top.keys?.has(key)) return 'duplicate_key'
+      top.keys?.add(key)
+      if ((top.keys?.size ?? 0) > LIMITS.keysPerObject) return 'too_many_keys'
+      top.key = key
+      top.expectsKey = false
+    } else if (character === 0x7b || character === 0x5b) {
+      const isArray = character === 0x5b
+      if (stack.length === LIMITS.depth) return 'too_deep'
+      values += 1
+      top = { keys: isArray ? undefined : new Set(), key: top?.key ?? '', expectsKey: !isArray, commas: 0 }
+      stack.push(top)
+    } else if (character === 0x7d || character === 0x5d) {
+      stack.pop()
+      top = stack.at(-1)
+    } else if (character === 0x2c && top !== undefined) {
+      top.expectsKey = top.keys !== undefined
+      top.commas += 1
+      if (top.key === 'labels' && top.keys === undefined && top.commas >= LIMITS.labels) return 'too_many_labels'
+    } else if (character === 0x2d || (character >= 0x30 && character <= 0x39)) {
+      values += 1
+      number.lastIndex = i
+      const [literal = ''] = number.exec(text) ?? []
+      i += Math.max(0, literal.length - 1)
+      if (idKey.test(top?.key ?? '') && !(integer.test(literal) && Number.isSafeInteger(Number(literal)))) return 'unsafe_id'
+    } else if (character === 0x74 || character === 0x66 || character === 0x6e) {
+      values += 1
+      i += character === 0x66 ? 4 : 3
+    }
+    if (values > LIMITS.values) return 'too_many_values'
+  }
+  return undefined
+}
+
+/** Index of the quote that ends the string opened at `start`, or -1. */
+function closingQuote(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let first = end
+    while (text.charCodeAt(first - 1) === 0x5c) first -= 1
+    if ((end - first) % 2 === 0) return end
+  }
+  return -1
+}
+
+/** The string that a JSON literal stands for; undefined when it is none. */
+function unescaped(raw: string): string | undefined {
+  try {
+    return JSON.parse(raw) as string
+  } catch {
+    return undefined
+  }
+}
+
+/** PostgreSQL keeps neither NUL nor half of a surrogate pair, not in text, not in jsonb. */
+function isStorable(raw: string): boolean {
+  const value = unescaped(raw)
+  return value === undefined || (value.isWellFormed() && !value.includes('\0'))
+}

@@ -1,0 +1,74 @@
+import type { Octokit } from '@octokit/core'
+import { numeric, ownerAndName } from './address.ts'
+import type { RepositoryRef } from './repository-ref.ts'
+import { Refused, found } from './failure.ts'
+import { PER_PAGE, forward } from './pages.ts'
+
+/** A comment of ours. */
+export interface OwnComment {
+  readonly id: string
+  readonly authorId: string
+  readonly body: string
+}
+
+/** Comments by us (`authorId`, see own-actor.ts) whose body has the marker, oldest first. Somebody else's copy of the marker is not found. None where the subject is gone. */
+export async function findComments(
+  octokit: Octokit,
+  repository: RepositoryRef,
+  number: number,
+  wanted: { readonly marker: string; readonly authorId: string },
+): Promise<OwnComment[]> {
+  const address = { ...ownerAndName(repository), issue_number: numeric(number) }
+  const comments: OwnComment[] = []
+  const all = forward((page) =>
+    octokit.request('GET /repos/{owner}/{repo}/issues/{issue_number}/comments', {
+      ...address,
+      per_page: PER_PAGE,
+      page,
+    }),
+  )
+  try {
+    for await (const { id, user, body = '' } of all) {
+      const authorId = String(user?.id)
+      if (authorId === wanted.authorId && body.includes(wanted.marker))
+        comments.push({ id: String(id), authorId, body })
+    }
+  } catch (error) {
+    if (error instanceof Refused && (error.status === 404 || error.status === 410)) return []
+    throw error
+  }
+  return comments.toSorted((a, b) => Number(a.id) - Number(b.id))
+}
+
+/**
+ * Create a comment. Undefined: the subject is gone. Sent once and never twice: where the answer is lost it throws RetryLater, and the
+ * caller looks for its marker before it calls again.
+ */
+export async function createComment(
+  octokit: Octokit,
+  repository: RepositoryRef,
+  number: number,
+  body: string,
+): Promise<{ readonly id: string; readonly url: string } | undefined> {
+  const request = { ...ownerAndName(repository), issue_number: numeric(number), body }
+  const data = await found(octokit.request('POST /repos/{owner}/{repo}/issues/{issue_number}/comments', request))
+  return data && { id: String(data.id), url: data.html_url }
+}
+
+/** Replace the body of a comment. `gone`: somebody deleted it. */
+export async function editComment(
+  octokit: Octokit,
+  repository: RepositoryRef,
+  id: string,
+  body: string,
+): Promise<'edited' | 'gone'> {
+  const request = { ...ownerAndName(repository), comment_id: numeric(id), body }
+  const data = await found(octokit.request('PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}', request))
+  return data === undefined ? 'gone' : 'edited'
+}
+
+/** Delete a comment. One that is gone already is a success. */
+export async function deleteComment(octokit: Octokit, repository: RepositoryRef, id: string): Promise<void> {
+  const address = { ...ownerAndName(repository), comment_id: numeric(id) }
+  await found(octokit.request('DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}', address))
+}

@@ -1,0 +1,82 @@
+import { PermanentError, RetryLater } from '#shared/errors.ts'
+
+/**
+ * GitHub understood the request and refused what is in it (400, 413, 422). Capabilities turn the refusals they expect into values; one
+ * that nobody expected is permanent. Carries the status and GitHub's sentence, never the request or its headers.
+ */
+export class Refused extends PermanentError {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+/**
+ * What was asked for is not there, or not for us to see, or elsewhere (404, 410, 409 of an empty repository, a redirect). Capabilities
+ * turn the ones that are answers into values; any other is tried again, because a repository may come back or be connected anew.
+ */
+export class NotThere extends RetryLater {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message, { seconds: 60 })
+    this.status = status
+  }
+}
+
+/** The parts of an octokit error that are looked at. */
+interface HttpFailure extends Error {
+  readonly status: number
+  readonly response?: { readonly headers: Readonly<Record<string, unknown>> }
+}
+
+const isHttpFailure = (error: unknown): error is HttpFailure =>
+  error instanceof Error && 'status' in error && typeof error.status === 'number'
+
+/** GitHub asks for at least a minute where it names no time. */
+const NO_TIME_NAMED = 60
+
+/** Seconds to wait if the answer is a rate limit, primary or secondary; undefined if it is something else. */
+export function rateLimitSeconds(error: unknown, now = Date.now()): number | undefined {
+  if (!isHttpFailure(error) || (error.status !== 403 && error.status !== 429)) return undefined
+  const headers = error.response?.headers ?? {}
+  const after = Number(headers['retry-after'])
+  if (headers['retry-after'] !== undefined && Number.isFinite(after)) return Math.max(1, Math.ceil(after))
+  if (headers['x-ratelimit-remaining'] === '0') {
+    const reset = Number(headers['x-ratelimit-reset'])
+    // A second more, because the forge's clock is not ours.
+    return Number.isFinite(reset) ? Math.max(1, Math.ceil(reset - now / 1000) + 1) : NO_TIME_NAMED
+  }
+  return error.status === 429 || /secondary rate|abuse/i.test(error.message) ? NO_TIME_NAMED : undefined
+}
+
+/**
+ * What leaves this folder for an octokit error: `Refused`, `NotThere`, or RetryLater for all that says nothing about the question (rate
+ * limits, 401, 403, 5xx, timeouts, resets). 401 and 403 are about our credentials and get repaired by a person: the run waits.
+ */
+export function failure(error: unknown, what: string): Error {
+  if (error instanceof PermanentError || error instanceof RetryLater) return error
+  const seconds = rateLimitSeconds(error)
+  if (seconds !== undefined) return new RetryLater(`${what}: rate limited`, { seconds })
+  if (!isHttpFailure(error)) return new RetryLater(`${what}: ${sentence(error)}`, { seconds: 10 })
+  const message = `${what}: ${error.status} ${sentence(error)}`
+  if (error.status === 401 || error.status === 403) return new RetryLater(message, { seconds: 60 })
+  if (error.response === undefined) return new RetryLater(message, { seconds: 10 })
+  if ([301, 302, 307, 308, 404, 409, 410].includes(error.status)) return new NotThere(error.status, message)
+  if ([400, 413, 422].includes(error.status)) return new Refused(error.status, message)
+  return new RetryLater(message, { seconds: 10 })
+}
+
+const sentence = (error: unknown) => (error instanceof Error ? error.message : 'failed').slice(0, 300)
+
+/** The result of an answer, or undefined where GitHub says that there is no such thing (404, 410). */
+export async function found<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof NotThere && (error.status === 404 || error.status === 410)) return undefined
+    throw error
+  }
+}
