@@ -102,8 +102,8 @@ export function runCodex(options: {
     if (event.success) options.onEvent(event.output)
   })
   const stderr = lineSplitter(options.onLine)
-  child.stdout.on('data', stdout.write)
-  child.stderr.on('data', stderr.write)
+  child.stdout.on('data', (bytes: Buffer) => stdout.write(bytes))
+  child.stderr.on('data', (bytes: Buffer) => stderr.write(bytes))
   // A CLI that ends before it read everything says why itself.
   child.stdin.on('error', () => undefined)
   child.stdin.end(options.instructions)

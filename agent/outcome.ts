@@ -38,7 +38,8 @@ export function addEvent(transcript: Transcript, event: CodexEvent): Transcript 
       return { ...transcript, completed: false, error: event.error.message }
     case 'error':
       return { ...transcript, error: event.message }
-    default:
+    case 'item.started':
+    case 'item.completed':
       return event.type === 'item.completed' && event.item.type === 'agent_message'
         ? { ...transcript, message: event.item.text ?? '' }
         : transcript

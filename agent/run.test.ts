@@ -11,6 +11,7 @@ import { hostileTexts } from './testing/hostile-texts.ts'
 import { plainGit, sampleRepository } from './testing/repository.ts'
 import type { Content, SampleRepository } from './testing/repository.ts'
 import { startRunner } from './testing/runner.ts'
+import type { Runner } from './testing/runner.ts'
 
 const demo = join(import.meta.dirname, '../deploy/local/demo')
 const hostileCodex = join(import.meta.dirname, 'testing/hostile-codex.mjs')
@@ -47,6 +48,12 @@ async function gatewaysFor(
   return gateways
 }
 
+/** Waits for the end, which has to be 0. */
+async function finished(runner: Runner): Promise<void> {
+  const code = await runner.ended
+  if (code !== 0) throw new Error(`The runner ended with ${code}: ${runner.printed()}`)
+}
+
 /** The one result, which has to be a success. */
 function success(gateways: Gateways) {
   expect(gateways.results).toHaveLength(1)
@@ -70,7 +77,7 @@ describe('a run with the real CLI', () => {
   test('reads the issue, corrects the line and hands in the change, the message, the session and the log', async () => {
     const gateways = await gatewaysFor(demoRepository())
     const runner = startRunner(gateways, codex, sandbox)
-    expect(await runner.ended, runner.printed()).toBe(0)
+    await finished(runner)
 
     const result = success(gateways)
     expect(result.base).toBe(gateways.manifest.base.commit)
@@ -117,7 +124,7 @@ describe('a run with the real CLI', () => {
       },
     })
     const runner = startRunner(gateways, codex, sandbox)
-    expect(await runner.ended, runner.printed()).toBe(0)
+    await finished(runner)
     expect(success(gateways).changes).toHaveLength(1)
     expect(gateways.requests.filter((call) => call === 'POST /v1/result')).toHaveLength(2)
   })
@@ -168,13 +175,13 @@ describe('a hostile repository', () => {
   test('configures neither the CLI nor git, and its files stay as they are', async () => {
     const gateways = await gatewaysFor(demoRepository(files))
     const runner = startRunner(gateways, codex, sandbox)
-    expect(await runner.ended, runner.printed()).toBe(0)
+    await finished(runner)
     expect(success(gateways).changes.map(({ path }) => path)).toEqual(['src/money.js'])
     expect(existsSync(join(runner.workDir, 'repository/PWNED'))).toBe(false)
     expect(existsSync('/tmp/PWNED')).toBe(false)
     expect(gateways.asked[0]).not.toContain('CANARY-OF-AGENTS-MD')
     for (const path of ['.codex', 'src/.codex', '.agents', '.mcp.json', '.claude', '.cursor', '.envrc']) {
-      expect(existsSync(join(runner.workDir, 'repository', path)), path).toBe(false)
+      expect([path, existsSync(join(runner.workDir, 'repository', path))]).toEqual([path, false])
     }
     expect(readdirSync(join(runner.workDir, 'repository/evil'))).toEqual([])
     const settings = plainGit(join(runner.workDir, 'repository'), 'config', '--list', '--local')
@@ -187,7 +194,7 @@ describe('a hostile program in place of the CLI', () => {
   test('finds no token of the forge, no model key and no run token; the model token is all it gets', async () => {
     const gateways = await gatewaysFor(demoRepository())
     const runner = startRunner(gateways, hostileCodex, 'none')
-    expect(await runner.ended, runner.printed()).toBe(0)
+    await finished(runner)
     const found = readFileSync(join(runner.workDir, 'repository/found.json'), 'utf8')
     for (const canary of [FORGE_TOKEN, MODEL_KEY, RUN_TOKEN]) {
       for (const form of [canary, Buffer.from(canary).toString('base64'), Buffer.from(canary).toString('hex')]) {
@@ -218,17 +225,23 @@ describe('a hostile program in place of the CLI', () => {
 
 describe('a hostile issue', () => {
   test('leaves the prompt, the arguments and the environment of the CLI as they are', async () => {
+    // A lone surrogate cannot be in canonical JSON, so not in a bundle either.
+    const texts = hostileTexts.map((text) => text.toWellFormed())
     const plain = await gatewaysFor(demoRepository())
     const hostile = await gatewaysFor(demoRepository(), {
       content: {
-        title: hostileTexts.join(' '),
-        body: hostileTexts.join('\n\n'),
-        comments: hostileTexts.map((body) => ({ author: body.slice(0, 100), createdAt: '2026-01-01T00:00:00Z', body })),
+        title: texts.join(' '),
+        body: texts.join('\n\n'),
+        comments: texts.map((body) => ({
+          author: body.slice(0, 100).toWellFormed(),
+          createdAt: '2026-01-01T00:00:00Z',
+          body,
+        })),
       },
     })
     const [calm, attacked] = [startRunner(plain, echoCodex, 'none'), startRunner(hostile, echoCodex, 'none')]
-    expect(await calm.ended, calm.printed()).toBe(0)
-    expect(await attacked.ended, attacked.printed()).toBe(0)
+    await finished(calm)
+    await finished(attacked)
     const seen = (gateways: Gateways, { workDir }: { workDir: string }): unknown =>
       JSON.parse(String(success(gateways).message['summary']).replaceAll(workDir, '/work'))
     expect(seen(hostile, attacked)).toEqual(seen(plain, calm))

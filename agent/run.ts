@@ -11,6 +11,7 @@ import type { ChangeSet } from './change-set.ts'
 import { checkout } from './checkout.ts'
 import { readSession, runCodex, writeCodexHome } from './codex.ts'
 import type { Folders } from './codex.ts'
+import { deliver } from './deliver.ts'
 import { Failure } from './failure.ts'
 import { runGateway } from './gateway.ts'
 import type { RunGateway } from './gateway.ts'
@@ -19,9 +20,6 @@ import { addEvent, finalMessage, noTranscript, progressOf } from './outcome.ts'
 import { progressReporter } from './progress.ts'
 import { probeSandbox } from './sandbox.ts'
 import { taskMarkdown } from './task-file.ts'
-
-/** How long a run that ended or was stopped may take to say so, milliseconds. */
-const REPORT = { ended: 150_000, stopped: 5_000 }
 
 /** What one attempt needs. */
 export interface Settings {
@@ -47,7 +45,7 @@ export async function run(settings: Settings, stop: AbortSignal): Promise<boolea
   const ended = new AbortController()
   const signal = AbortSignal.any([stop, ended.signal])
   const progress = progressReporter({
-    send: gateway.progress,
+    send: (line) => gateway.progress(line),
     redact,
     onStop: () => ended.abort(new Failure('stopped', 'The run is over for run-gateway.')),
   })
@@ -74,7 +72,7 @@ export async function run(settings: Settings, stop: AbortSignal): Promise<boolea
       path: settings.path,
       modelToken: settings.modelToken,
       instructions,
-      onLine: log.add,
+      onLine: (line) => log.add(line),
       onEvent(event) {
         transcript = addEvent(transcript, event)
         const line = progressOf(event, folders.repository)
@@ -187,23 +185,6 @@ async function changesOf(
 function assertNoToken(bytes: Buffer, tokens: readonly string[]): void {
   if (tokens.some((token) => bytes.includes(token)))
     throw new Failure('agent_failed', 'A changed file contains a token of this run.')
-}
-
-async function deliver(gateway: RunGateway, result: ResultManifest, log: string, stop: AbortSignal): Promise<boolean> {
-  const limit = new AbortController()
-  const shorten = (): NodeJS.Timeout => setTimeout(() => limit.abort(), REPORT.stopped)
-  const timers = [setTimeout(() => limit.abort(), REPORT.ended)]
-  if (stop.aborted) timers.push(shorten())
-  else stop.addEventListener('abort', () => timers.push(shorten()), { once: true })
-  try {
-    const stored = result.log ?? (await gateway.upload(Buffer.from(log), limit.signal).catch(() => null))
-    await gateway.result({ ...result, log: stored }, limit.signal)
-    return true
-  } catch {
-    return false
-  } finally {
-    for (const timer of timers) clearTimeout(timer)
-  }
 }
 
 function explain(error: unknown): { reason: FailureReason; detail: string } {

@@ -7,10 +7,9 @@ const MAX_COMMENTS = 100
 
 /**
  * Characters that a reader does not see but a model does: controls, zero width, bidirectional controls, variation
- * selectors, Hangul fillers and the tag characters at U+E0000.
+ * selectors, fillers, the tag characters at U+E0000, and line ends that only some programs know.
  */
-const invisible =
-  /[\0-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu
+const invisible = /(?![\n\t])[\p{Cc}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}\ufff9-\ufffb]/gu
 
 /** An HTML comment; one that is never closed hides everything to the end, as it does on the forge's page. */
 const comment = /<!--[\s\S]*?(?:-->|$(?![\s\S]))/g

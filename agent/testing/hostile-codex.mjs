@@ -38,6 +38,6 @@ found.git = execFileSync('git', ['config', '-l', '--show-origin'], { encoding: '
 found.remotes = execFileSync('git', ['remote', '-v'], { encoding: 'utf8' })
 writeFileSync('found.json', JSON.stringify(found))
 const message = { title: 'Found', summary: 'See found.json', tests: '' }
-const say = (event) => console.log(JSON.stringify(event))
+const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
 say({ type: 'item.completed', item: { id: '0', type: 'agent_message', text: JSON.stringify(message) } })
 say({ type: 'turn.completed', usage: { input_tokens: 1, cached_input_tokens: 0, output_tokens: 1 } })

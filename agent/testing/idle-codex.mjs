@@ -7,6 +7,6 @@ const command = spawn('sh', ['-c', 'trap "" TERM; echo ready; while :; do sleep 
 })
 command.stdout.once('data', () => {
   const item = { id: '0', type: 'command_execution', command: `pid ${process.pid}`, status: 'in_progress' }
-  console.log(JSON.stringify({ type: 'item.started', item }))
+  process.stdout.write(`${JSON.stringify({ type: 'item.started', item })}\n`)
 })
 process.on('SIGTERM', () => undefined)

@@ -1,9 +1,9 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { sha256 } from '#shared/digest.ts'
 import { ensureCodex, probeSandbox } from './codex.ts'
+import type { Codex } from './codex.ts'
 
 const target = process.arch === 'arm64' ? 'aarch64-unknown-linux-musl' : 'x86_64-unknown-linux-musl'
 
@@ -14,15 +14,17 @@ function script(file: string, text: string): string {
   return file
 }
 
-/** A folder whose lockfile asks for nothing, so that npm has nothing to fetch. */
-function emptyFolder(): string {
+/** A folder with a lockfile that names a CLI of our own on this disk, so that npm has nothing to download. */
+function localFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'codex-k8s-cli-'))
-  const root = { name: 'x', version: '1.0.0' }
+  const name = `@openai/codex-linux-${process.arch}`
+  const root = { name: 'x', version: '1.0.0', dependencies: { [name]: 'file:stub' } }
+  const stub = { name, version: '0.1.0' }
+  script(join(folder, 'stub/vendor', target, 'bin/codex'), 'echo codex-cli 0.1.0')
+  writeFileSync(join(folder, 'stub/package.json'), JSON.stringify(stub))
   writeFileSync(join(folder, 'package.json'), JSON.stringify(root))
-  writeFileSync(
-    join(folder, 'package-lock.json'),
-    JSON.stringify({ ...root, lockfileVersion: 3, packages: { '': root } }),
-  )
+  const packages = { '': root, stub, [`node_modules/${name}`]: { resolved: 'stub', link: true } }
+  writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ ...root, lockfileVersion: 3, packages }))
   return folder
 }
 
@@ -39,38 +41,40 @@ test('a named binary is used as it is, and one that is no CLI is refused in one 
   const folder = mkdtempSync(join(tmpdir(), 'codex-k8s-cli-'))
   const binary = script(join(folder, 'codex'), 'echo codex-cli 1.2.3')
   expect(await ensureCodex(() => undefined, { binary })).toEqual({ binary, version: '1.2.3' })
-  expect(await errorOf(ensureCodex(() => undefined, { binary: '/bin/true' }))).toBe(
-    '/bin/true does not run as a Codex CLI: ',
+  const other = script(join(folder, 'other'), 'echo hello; echo world')
+  expect(await errorOf(ensureCodex(() => undefined, { binary: other }))).toBe(
+    `${other} does not run as a Codex CLI: hello`,
   )
   expect(await errorOf(ensureCodex(() => undefined, { binary: '/nonexistent' }))).toMatch(
     /^\/nonexistent does not run as a Codex CLI: .*ENOENT$/,
   )
 })
 
-test('what is there already is not fetched again', async () => {
-  const folder = emptyFolder()
-  const binary = script(binaryIn(folder), 'echo codex-cli 0.1.0')
-  const lockfile = JSON.stringify({ lockfileVersion: 3 })
-  writeFileSync(join(folder, 'package-lock.json'), lockfile)
-  writeFileSync(join(folder, 'node_modules/.codex-k8s-stamp'), sha256(lockfile))
+test('of several callers one fetches, also after a crash that left the lock behind; later ones find it there', async () => {
+  const folder = localFolder()
+  writeFileSync(join(folder, '.install-lock'), '999999999')
   const said: string[] = []
-  expect(await ensureCodex((line) => said.push(line), { folder })).toEqual({ binary, version: '0.1.0' })
+  const ask = (): Promise<Codex> => ensureCodex((line) => said.push(line), { folder })
+  const expected = { binary: binaryIn(folder), version: '0.1.0' }
+  expect(await Promise.all([ask(), ask(), ask()])).toEqual([expected, expected, expected])
+  expect(said.filter((line) => line.startsWith('Fetching'))).toHaveLength(1)
+  expect(readdirSync(folder).filter((name) => name.startsWith('.install-lock'))).toEqual([])
+  said.length = 0
+  expect(await ask()).toEqual(expected)
   expect(said).toEqual([])
 })
 
-test('of several callers one fetches, also after a crash that left the lock behind', async () => {
-  const folder = emptyFolder()
-  writeFileSync(join(folder, '.install-lock'), '999999999')
+test('another lockfile is fetched anew', async () => {
+  const folder = localFolder()
   const said: string[] = []
-  const callers = Array.from({ length: 3 }, () => errorOf(ensureCodex((line) => said.push(line), { folder })))
-  // Nothing was asked for, so no binary is there in the end.
-  for (const message of await Promise.all(callers)) expect(message).toMatch(/ENOENT/)
-  expect(said.filter((line) => line.startsWith('Fetching'))).toHaveLength(1)
-  expect(existsSync(join(folder, '.install-lock'))).toBe(false)
+  await ensureCodex((line) => said.push(line), { folder })
+  appendFileSync(join(folder, 'package-lock.json'), '\n')
+  await ensureCodex((line) => said.push(line), { folder })
+  expect(said.filter((line) => line.startsWith('Fetching'))).toHaveLength(2)
 })
 
 test('a fetch that npm refuses is one clear line, and leaves no lock', async () => {
-  const folder = emptyFolder()
+  const folder = localFolder()
   writeFileSync(join(folder, 'package-lock.json'), '{')
   const message = await errorOf(ensureCodex(() => undefined, { folder }))
   expect(message).toMatch(/^The Codex CLI could not be fetched: .+$/)

@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { sha256 } from '#shared/digest.ts'
@@ -38,7 +38,8 @@ export async function ensureCodex(
   const platform = join(folder, 'node_modules/@openai', `codex-linux-${process.arch}`)
   const stamp = join(folder, 'node_modules', '.codex-k8s-stamp')
   const wanted = sha256(readFileSync(join(folder, 'package-lock.json')))
-  const installed = (): boolean => readOrEmpty(stamp) === wanted
+  const binary = join(platform, 'vendor', target, 'bin/codex')
+  const installed = (): boolean => readOrEmpty(stamp) === wanted && existsSync(binary)
 
   if (!installed()) {
     const unlock = await lock(join(folder, '.install-lock'), installed, say)
@@ -47,6 +48,7 @@ export async function ensureCodex(
         say('Fetching the Codex CLI, once (404 MB on disk) ...')
         const from = Date.now()
         await npmCi(folder)
+        if (!existsSync(binary)) throw new Error(`The Codex CLI could not be fetched: npm left out ${binary}`)
         writeFileSync(stamp, wanted)
         say(`The Codex CLI is here (${Math.round((Date.now() - from) / 1000)} s)`)
       }
@@ -54,7 +56,6 @@ export async function ensureCodex(
       unlock()
     }
   }
-  const binary = join(platform, 'vendor', target, 'bin/codex')
   return { binary, version: await versionOf(binary) }
 }
 
@@ -68,7 +69,7 @@ function versionOf(binary: string): Promise<string> {
     execFile(binary, ['--version'], { timeout: 10_000 }, (error, stdout) => {
       const version = /\d+\.\d+\.\d+\S*/.exec(stdout)?.[0]
       if (error === null && version !== undefined) resolve(version)
-      else reject(new Error(`${binary} does not run as a Codex CLI: ${error?.message.split('\n')[0] ?? stdout.trim()}`))
+      else reject(new Error(`${binary} does not run as a Codex CLI: ${firstLine(error?.message ?? stdout)}`))
     })
   })
 }
@@ -80,7 +81,8 @@ async function lock(file: string, done: () => boolean, say: (line: string) => vo
       writeFileSync(file, String(process.pid), { flag: 'wx' })
       return () => rmSync(file, { force: true })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw new Error(oneLine(error), { cause: error })
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+        throw new Error(`The Codex CLI could not be fetched: ${firstLine((error as Error).message)}`, { cause: error })
     }
     if (isStale(file)) {
       // Of several that see this, one can rename it away; the others find it gone or a new one in its place.
@@ -115,10 +117,14 @@ function isStale(file: string): boolean {
 
 function npmCi(folder: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
-      cwd: folder,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
+    const child = spawn(
+      'npm',
+      ['ci', '--ignore-scripts', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'],
+      {
+        cwd: folder,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    )
     let said = ''
     child.stderr.on('data', (bytes: Buffer) => (said = (said + bytes.toString()).slice(-64_000)))
     child.once('error', (error) =>
@@ -143,6 +149,6 @@ function readOrEmpty(file: string): string {
   }
 }
 
-function oneLine(error: unknown): string {
-  return `The Codex CLI could not be fetched: ${(error as Error).message.split('\n')[0]}`
+function firstLine(text: string): string {
+  return text.trim().split('\n')[0] ?? ''
 }

@@ -63,7 +63,7 @@ function encodings(canary: string): string[] {
   const pairs = hex.match(/../g) ?? []
   return [
     canary,
-    [...canary].toReversed().join(''),
+    Buffer.from(bytes).reverse().toString('latin1'),
     ...base64Cores(bytes),
     ...base64Cores(Buffer.from(canary, 'utf16le')),
     hex,

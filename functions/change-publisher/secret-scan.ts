@@ -52,10 +52,12 @@ function* hitsIn(bytes: Buffer, findCanary: (bytes: Uint8Array) => number | unde
   for (const { code, offset } of findTokens(reversed(bytes))) yield { code, offset: bytes.length - 1 - offset }
   // UTF-16, read as one byte per character.
   if (text.includes('\0')) for (const { code } of findTokens(text.replaceAll('\0', ''))) yield { code, offset: text.indexOf('\0') }
-  for (const layer of unpack(bytes)) {
+  const { layers, complete } = unpack(bytes)
+  for (const layer of layers) {
     if (findCanary(layer.bytes) !== undefined) yield { code: 'canary', offset: layer.offset }
     for (const { code } of findTokens(layer.bytes.toString('latin1'))) yield { code, offset: layer.offset }
   }
+  if (!complete) yield { code: 'unscannable', offset: 0 }
 }
 
 function reversed(bytes: Buffer): string {

@@ -1,58 +1,71 @@
 import { Buffer } from 'node:buffer'
-import { gunzipSync, inflateSync, constants } from 'node:zlib'
+import { constants, gunzipSync, inflateSync } from 'node:zlib'
 
-/** Most bytes that one channel is unpacked to, all layers together. What lies beyond is not looked at. */
+/** Most bytes that one channel is unpacked to, all layers together: enough for 8 MiB that are encoded three times. */
 const MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 /** Layers of encoding in encoding that are taken off. */
 const MAX_LAYERS = 3
-/** Most compressed pieces in one layer that are opened, and the most bytes of base64 that one of them is taken to have. */
-const MAX_COMPRESSED_PIECES = 64
-const MAX_PIECE_BYTES = 1024 * 1024
+/** Most places in one layer that look compressed. */
+const MAX_COMPRESSED = 64
+/** Most characters of base64 that one compressed piece is taken to have. */
+const MAX_PIECE = 128 * 1024
 /** Shorter runs of base64 hold no token of the kinds that are known. */
 const MIN_RUN = 24
 
-/** Text that was inside a channel, and where in the channel it began. */
+/** Bytes that were inside a channel, and where in the channel they began. */
 export interface Layer {
   readonly bytes: Buffer
   readonly offset: number
 }
 
-/** What is inside base64, hexadecimal, gzip and zlib, layer by layer, within the limits above. */
-export function* unpack(bytes: Buffer): Generator<Layer> {
+/** What is inside base64, hexadecimal, gzip and zlib, also of each other. Not `complete` where that is more than the limits. */
+export function unpack(bytes: Buffer): { readonly layers: readonly Layer[]; readonly complete: boolean } {
+  const layers: Layer[] = []
   let budget = MAX_UNPACKED_BYTES
-  let layers: readonly Layer[] = [{ bytes, offset: 0 }]
-  for (let depth = 0; depth < MAX_LAYERS; depth++) {
-    const inner: Layer[] = []
-    for (const layer of layers) {
-      for (const found of [...decodedRuns(layer.bytes), ...decompressed(layer.bytes)]) {
-        if (found.bytes.length > budget) return
-        budget -= found.bytes.length
-        const next = { bytes: found.bytes, offset: depth === 0 ? found.offset : layer.offset }
-        yield next
-        inner.push(next)
+  let outer: readonly Layer[] = [{ bytes, offset: 0 }]
+  try {
+    for (let depth = 0; depth < MAX_LAYERS; depth++) {
+      const inner: Layer[] = []
+      const add = (content: Buffer, offset: number): void => {
+        if (content.length > budget) throw new TooMuch()
+        budget -= content.length
+        if (content.length > 0) inner.push({ bytes: content, offset })
       }
+      for (const layer of outer) {
+        const at = (offset: number): number => (depth === 0 ? offset : layer.offset)
+        for (const run of decodedRuns(layer.bytes)) add(run.bytes, at(run.offset))
+        for (const piece of compressed(layer.bytes)) add(inflated(piece, budget), at(piece.offset))
+      }
+      layers.push(...inner)
+      outer = inner
     }
-    layers = inner
+  } catch (error) {
+    if (!(error instanceof TooMuch)) throw error
+    return { layers, complete: false }
   }
+  return { layers, complete: true }
 }
+
+class TooMuch extends Error {}
 
 const BASE64 = 1
 const BLANK = 2
 const classes = new Uint8Array(256)
 for (const character of Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_')) classes[character] = BASE64
 for (const character of Buffer.from(' \t\r\n')) classes[character] = BLANK
+const newline = Buffer.from('\n')
 
-/** Runs of base64, also over several lines, and of hexadecimal. Neighbours are put in one layer: most files have many short ones. */
+/** Runs of base64, also over several lines, and of hexadecimal. All in one layer: most files have many short ones. */
 function decodedRuns(bytes: Buffer): Layer[] {
   const parts: Buffer[] = []
   let first = -1
   let start = 0
   let length = 0
   for (let index = 0; index <= bytes.length; index++) {
-    const kind = classes[bytes[index] ?? 0]
+    const kind = index < bytes.length ? classes[bytes[index] ?? 0] : 0
     if (kind === BASE64) {
       if (length++ === 0) start = index
-    } else if (kind !== BLANK || length < MIN_RUN || index === bytes.length) {
+    } else if (kind !== BLANK || length < MIN_RUN) {
       if (length >= MIN_RUN) {
         const run = bytes.toString('latin1', start, index)
         parts.push(Buffer.from(run, 'base64'), newline)
@@ -65,45 +78,42 @@ function decodedRuns(bytes: Buffer): Layer[] {
   return parts.length === 0 ? [] : [{ bytes: Buffer.concat(parts), offset: first }]
 }
 
-const newline = Buffer.from('\n')
+type Piece = Layer & { readonly inflate: typeof gunzipSync }
+
 const gzipMagic = Buffer.from([0x1f, 0x8b, 0x08])
 const gzipMagicInBase64 = 'H4sI'
-/** zlib at its usual levels, after a line start or the edge of a decoded run. */
-const zlibMagic = [0x01, 0x5e, 0x9c, 0xda].map((level) => Buffer.from([0x78, level]))
+/** zlib at its usual levels. Only where a decoded run or a line starts: two bytes are found by chance elsewhere. */
+const zlibLevels = new Set([0x01, 0x5e, 0x9c, 0xda])
+const afterBase64 = /[^\w+/=\s"'`\\-]/
 
-function decompressed(bytes: Buffer): Layer[] {
-  const layers: Layer[] = []
-  const open = (offset: number, packed: Buffer, inflate: typeof gunzipSync): void => {
-    const content = inflated(packed, inflate)
-    if (content !== undefined && content.length > 0) layers.push({ bytes: content, offset })
-  }
-  for (const offset of positions(bytes, gzipMagic)) open(offset, bytes.subarray(offset), gunzipSync)
-  for (const magic of zlibMagic) {
-    for (const offset of positions(bytes, magic)) {
-      if (offset === 0 || bytes[offset - 1] === 0x0a) open(offset, bytes.subarray(offset), inflateSync)
-    }
+/** Places that look compressed. Base64 is looked at again here, because source code may hold it in quoted pieces. */
+function* compressed(bytes: Buffer): Generator<Piece> {
+  for (const offset of positions(bytes, gzipMagic)) yield { bytes: bytes.subarray(offset), offset, inflate: gunzipSync }
+  for (const offset of [0, ...zlibLines(bytes)]) {
+    if (isZlib(bytes, offset)) yield { bytes: bytes.subarray(offset), offset, inflate: inflateSync }
   }
   for (const offset of positions(bytes, gzipMagicInBase64)) {
-    const text = bytes.toString('latin1', offset, offset + MAX_PIECE_BYTES)
-    // Lines of a string that source code puts together; the decoder itself passes over blanks.
-    open(offset, Buffer.from(text.replace(/["'`]\s{0,80}\+?\s{0,80}["'`]/g, ''), 'base64'), gunzipSync)
+    const text = bytes.toString('latin1', offset, offset + MAX_PIECE)
+    const end = text.search(afterBase64)
+    const packed = (end < 0 ? text : text.slice(0, end)).replace(/["'`]\s{0,80}(?:\+\s{0,80})?["'`]/g, '')
+    yield { bytes: Buffer.from(packed, 'base64'), offset, inflate: gunzipSync }
   }
-  return layers
 }
 
 function* positions(bytes: Buffer, magic: Buffer | string): Generator<number> {
-  let offset = bytes.indexOf(magic, 0, 'latin1')
-  for (let count = 0; offset >= 0 && count < MAX_COMPRESSED_PIECES; count++) {
+  let count = 0
+  for (let offset = bytes.indexOf(magic); offset >= 0; offset = bytes.indexOf(magic, offset + 1)) {
+    if (++count > MAX_COMPRESSED) throw new TooMuch()
     yield offset
-    offset = bytes.indexOf(magic, offset + 1, 'latin1')
   }
 }
 
-/** What can be read of it; undefined for what only looks compressed, or would be too large. */
-function inflated(packed: Buffer, inflate: typeof gunzipSync): Buffer | undefined {
+/** All that can be read of a piece, cut or not; nothing of what only looks compressed. */
+function inflated({ bytes, inflate }: Piece, budget: number): Buffer {
   try {
-    return inflate(packed, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MAX_UNPACKED_BYTES })
-  } catch {
-    return undefined
+    return inflate(bytes, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: Math.max(budget, 1) })
+  } catch (error) {
+    if (error instanceof RangeError) throw new TooMuch('too much', { cause: error })
+    return Buffer.alloc(0)
   }
 }

@@ -1,25 +1,6 @@
 import type { TaskContent } from '#shared/job/bundle.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 
-/** Rights on a repository, least first. */
-export type Permission = 'none' | 'read' | 'triage' | 'write' | 'maintain' | 'admin'
-
-const order: readonly Permission[] = ['none', 'read', 'triage', 'write', 'maintain', 'admin']
-
-/** What a project says about who may ask. */
-export interface AskPolicy {
-  readonly least: Permission
-  /** Numeric ids of bots that may ask although they are no people. */
-  readonly bots: readonly string[]
-}
-
-/** The one who set the label: of the signed event, and as the forge knows the login now. */
-export interface Actor {
-  readonly id: string
-  readonly type: string
-  readonly now: { readonly actorId: string; readonly permission: Permission }
-}
-
 /** The subject as the forge shows it now; undefined when it is gone. */
 export interface Current {
   readonly open: boolean
@@ -33,10 +14,10 @@ export interface Current {
 /** Everything the decision about a run label rests on. */
 export interface Request {
   readonly label: string
+  /** Whether who set the label may ask. */
+  readonly mayAsk: boolean
   readonly isPullRequest: boolean
   readonly stageConfigured: boolean
-  readonly actor: Actor
-  readonly policy: AskPolicy
   /** As in the signed event. */
   readonly asked: { readonly title: string; readonly body: string }
   readonly current: Current | undefined
@@ -56,17 +37,10 @@ export type Decision =
   | { readonly kind: 'run'; readonly model: string | undefined; readonly effort: string | undefined }
   | { readonly kind: 'refuse'; readonly reason: ReasonCode; readonly detail?: string }
 
-/** Whether this actor may start work, as of now. By numeric id: a login can be taken over, a display name says nothing. */
-export function mayAsk(actor: Actor, policy: AskPolicy): boolean {
-  if (policy.bots.includes(actor.id)) return true
-  if (actor.type !== 'User' || actor.id !== actor.now.actorId) return false
-  return order.indexOf(actor.now.permission) >= order.indexOf(policy.least)
-}
-
 /** From a label to a run: workflow rules 1 to 5, in the order in which a person can do something about them. */
 export function decide(request: Request): Decision {
-  const { current, policy } = request
-  if (!mayAsk(request.actor, policy)) return refuse('actor_not_allowed')
+  const { current } = request
+  if (!request.mayAsk) return refuse('actor_not_allowed')
   if (current === undefined) return refuse('subject_gone')
   if (!current.open) return refuse('subject_closed')
   if (current.locked) return refuse('subject_locked')

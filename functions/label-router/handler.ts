@@ -6,9 +6,10 @@ import { EVENT_TYPES, RunEvent } from '#shared/events/types.ts'
 import type { TaskContent } from '#shared/job/bundle.ts'
 import type { Handler, Settlement, Writer } from '#shared/outbox/deliver.ts'
 import { labelGroup } from '#shared/workflow/labels.ts'
+import { askPolicy, mayAsk, type Permission } from '#shared/workflow/may-ask.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import type { Workflow } from '#shared/workflow/workflow.ts'
-import { contentBytes, decide, decideCancel, mayAsk, type Current, type Permission } from './decide.ts'
+import { contentBytes, decide, decideCancel, type Current } from './decide.ts'
 import { IssuesEvent } from './event.ts'
 import { bundle, type Bundle } from './manifest.ts'
 
@@ -94,8 +95,7 @@ async function labelled(deps: Deps, project: Project, change: IssuesEvent): Prom
     label: known.label,
     isPullRequest: issue.pull_request !== undefined,
     stageConfigured: stage !== undefined,
-    actor: { id: sender.id, type: sender.type, now },
-    policy: askPolicy(project),
+    mayAsk: mayAsk({ id: sender.id, type: sender.type, now }, askPolicy(project)),
     asked: { title: content.title, body: content.body },
     current: subject && { ...subject, labels: knownLabels(project, subject.labels) },
     comments,
@@ -144,8 +144,7 @@ async function judgeAgain(deps: Deps, event: Delivered): Promise<Settlement> {
   if (project === undefined) throw new PermanentError(`run ${run.id} has no project`)
   const forge = deps.forge(project)
   const [now, subject] = await Promise.all([forge.permission(run.requester_login), forge.subject(run.subject_number)])
-  const policy = askPolicy(project)
-  const allowed = policy.bots.includes(run.requester_id) || mayAsk({ id: run.requester_id, type: 'User', now }, policy)
+  const allowed = mayAsk({ id: run.requester_id, type: 'User', now }, askPolicy(project))
   const reason = allowed ? decideCancel('unlabeled', run.label, subject && { ...subject, labels: knownLabels(project, subject.labels) }) : 'actor_revoked'
   if (reason === undefined) return { outcome: 'still wanted', write: (writer) => deps.renewRun(writer, run.id) }
   return { outcome: `cancels: ${reason}`, write: (writer) => deps.cancelRuns(writer, project, run.subject_id, run.stage, reason) }
@@ -153,11 +152,6 @@ async function judgeAgain(deps: Deps, event: Delivered): Promise<Settlement> {
 
 function renames(project: Project): Readonly<Record<string, string>> {
   return (project.settings as { labels?: Record<string, string> }).labels ?? {}
-}
-
-function askPolicy(project: Project): { least: Permission; bots: readonly string[] } {
-  const { ask } = project.settings as { ask?: { least?: Permission; bots?: string[] } }
-  return { least: ask?.least ?? 'write', bots: ask?.bots ?? [] }
 }
 
 function knownLabels(project: Project, names: readonly string[]): string[] {

@@ -81,14 +81,6 @@ export function admit(asked: unknown, { model, effort, budget }: Pick<Manifest, 
   }
 }
 
-/**
- * Tokens a request may use, from above: its whole output, and a token for every three bytes of input. English and code
- * have about four bytes to a token. Denser input passes the estimate, once: the reported usage is what is charged.
- */
-export function reservation(bytes: number, outputTokens: number): number {
-  return Math.ceil(bytes / 3) + outputTokens
-}
-
 function refusedItem(value: unknown): Admission | undefined {
   if (!isObject(value) || !ITEMS.has(typeOf(value))) return refuse('input_not_allowed', `Input of type ${shown(value)} is not allowed.`)
   const lists = LISTS.map((name) => value[name]).filter((list) => !unsaid(list) && !isString(list))

@@ -6,32 +6,39 @@ import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { AttemptRef } from '#shared/job/token.ts'
 import { emit } from '#shared/outbox/write.ts'
 import { runEvent } from '#shared/run/run-event.ts'
-import type { Attempt, Cost, Deps, Reserved } from './handler.ts'
+import type { Cost, Deps, Reserved } from './handler.ts'
+import type { Attempt, Usage } from './limits.ts'
 
 /** Expired reservations that one sweep charges. */
 const SWEEP_ROWS = 200
 
-/** The reservations of this function, and what they are checked against. */
-export function store(db: Db, leaseSeconds: number): Pick<Deps, 'attempt' | 'reserve' | 'renew' | 'settle'> & { chargeExpired(graceSeconds: number): Promise<string[]> } {
+/** The reservations of model calls, and what they are checked against. */
+export interface Store extends Pick<Deps, 'attempt' | 'reserve' | 'renew' | 'settle'> {
+  /** Charges what nobody renewed and nobody asked for since. Returns the outbox rows it wrote. */
+  chargeExpired(graceSeconds: number): Promise<readonly string[]>
+}
+
+/** The store on PostgreSQL. A reservation is a lease: the process that holds the stream renews it. */
+export function store(db: Db, leaseSeconds: number): Store {
   const expiry = sql<Date>`now() + make_interval(secs => ${leaseSeconds})`
 
   return {
     attempt: (ref) => findAttempt(db, ref),
 
-    reserve: (ref, tokens, decide) =>
+    reserve: (ref, tokens, deny) =>
       transaction(db, async (tx): Promise<Reserved> => {
         // One reservation of a run at a time: what is summed below stays true until this one is in it.
         await tx.selectFrom('runs').select('id').where('id', '=', ref.run).forNoKeyUpdate().execute()
         const attempt = await findAttempt(tx, ref)
         const written = await charge(tx, sql<boolean>`run_id = ${ref.run} and expires_at <= now()`)
-        const { charged, open } = await tx
+        const usage: Usage = await tx
           .selectFrom('model_calls')
           .select(sql<number>`coalesce(sum(charged_tokens), 0)::bigint`.as('charged'))
           .select(sql<number | null>`ceil(extract(epoch from max(expires_at) filter (where state = 'reserved') - now()))::int`.as('open'))
           .where('run_id', '=', ref.run)
           .executeTakeFirstOrThrow()
-        const refused = decide(attempt, charged, open)
-        if (refused !== undefined) return { ...refused, written }
+        const denied = deny(attempt, usage)
+        if (denied !== undefined) return { ...denied, written }
         const { id } = await tx
           .insertInto('model_calls')
           .values({ run_id: ref.run, attempt: ref.attempt, reserved_tokens: tokens, charged_tokens: tokens, expires_at: expiry })
@@ -46,16 +53,9 @@ export function store(db: Db, leaseSeconds: number): Pick<Deps, 'attempt' | 'res
         .set({ expires_at: expiry })
         .where('id', '=', id)
         .where('state', '=', 'reserved')
-        .where(({ exists, selectFrom }) =>
-          exists(
-            selectFrom('attempts')
-              .select('attempt')
-              .whereRef('attempts.run_id', '=', 'model_calls.run_id')
-              .whereRef('attempts.attempt', '=', 'model_calls.attempt')
-              .where('attempts.state', 'in', ['intended', 'created'])
-              .where('attempts.deadline_at', '>', sql<Date>`now()`),
-          ),
-        )
+        .where(sql<boolean>`exists (
+          select from attempts where attempts.run_id = model_calls.run_id and attempts.attempt = model_calls.attempt
+            and attempts.state in ('intended', 'created') and deadline_at > now())`)
         .executeTakeFirst()
       return renewed.numUpdatedRows === 1n
     },
@@ -78,7 +78,7 @@ function charges(cost: Cost): Partial<Row<'model_calls'>> {
   return { state: 'settled', charged_tokens: inputTokens + outputTokens, input_tokens: inputTokens, output_tokens: outputTokens }
 }
 
-async function findAttempt(db: Db | Tx, ref: AttemptRef): Promise<Attempt | undefined> {
+async function findAttempt(db: Db, ref: AttemptRef): Promise<Attempt | undefined> {
   return db
     .selectFrom('attempts')
     .innerJoin('runs', 'runs.id', 'attempts.run_id')

@@ -37,13 +37,14 @@ export function passOn(upstream: ReadableStream<Uint8Array>, stop: AbortControll
   const end = (usage: Usage | undefined) => (ending ??= settle(usage))
   const close = () => (closing ??= settled())
   // Whoever stops it, even while nobody reads: the client, the time limit, a reservation that is no longer ours.
-  stop.signal.addEventListener('abort', () => void end(undefined).then(close), { once: true })
+  const cut = () => end(undefined).then(close)
+  stop.signal.addEventListener('abort', () => void cut(), { once: true })
 
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const { value: event } = await events.next().catch(() => ({ value: undefined }))
-        if (stop.signal.aborted) return ignoreClosed(() => controller.close())
+        const next = await events.next().catch(() => undefined)
+        const event = stop.signal.aborted ? undefined : next?.value
         const last = event === undefined ? undefined : lastEvent(event)
         if (event === undefined || last !== undefined) await end(last?.usage)
         if (event !== undefined) ignoreClosed(() => controller.enqueue(encoder.encode(event)))
@@ -52,7 +53,10 @@ export function passOn(upstream: ReadableStream<Uint8Array>, stop: AbortControll
         ignoreClosed(() => controller.close())
         await events.return(undefined).catch(() => undefined)
       },
-      cancel: () => stop.abort(),
+      cancel() {
+        stop.abort()
+        return cut()
+      },
     },
     { highWaterMark: 0 },
   )

@@ -19,11 +19,13 @@ const ROUTE = '/hooks/github/:hook'
 /** A forge's webhook becomes an inbox row and an event, or a problem document. Nothing here reads a body but the handler. */
 export function create({ secretsDir }: Config, { db, relay, log }: { db: Db; relay: Relay; log: Log }): App {
   const app = new Hono()
-  const receive = webhookGateway({ ...store(db), secrets: createSecrets(secretsDir), relay, log })
+  const receive = webhookGateway({ storage: store(db), secrets: createSecrets(secretsDir), relay, log })
 
   app.get('/healthz', () => new Response('ok'))
   app.post(ROUTE, (c) => receive(c.req.param('hook'), c.req.raw))
-  app.all(ROUTE, () => problem({ status: 405, code: 'method_not_allowed', title: 'Method not allowed' }, { allow: 'POST' }))
+  app.all(ROUTE, () =>
+    problem({ status: 405, code: 'method_not_allowed', title: 'Method not allowed' }, { allow: 'POST' }),
+  )
   app.notFound(() => problem({ status: 404, code: 'not_found', title: 'Not found' }))
   app.onError((error) => {
     // Whatever it was, the delivery is not known to be stored: the forge must see a failure that it may repeat.

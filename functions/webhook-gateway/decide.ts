@@ -1,8 +1,5 @@
-import { extensionsOf } from './extensions.ts'
-import { attributesOf, type Attributes } from './github-adapter.ts'
-import { at, textAt, type JsonObject } from './json.ts'
+import type { Attributes } from './github-adapter.ts'
 import type { BodyFault } from './limits.ts'
-import { isBodyOf } from './shapes.ts'
 
 /** What a delivery is bound to. */
 export interface Project {
@@ -12,17 +9,24 @@ export interface Project {
   readonly settings: unknown
 }
 
-/** An authentic delivery with everything that the decision rests on. */
+/** Extensions of an event; absent ones are left out. */
+export type Extensions = Readonly<Record<string, string | undefined>>
+
+/** What the decision about an authentic delivery rests on. */
 export interface Delivery {
-  /** `X-GitHub-Event`, which the signature does not cover. */
-  readonly event: string
-  readonly body: JsonObject
-  /** RFC 3339. */
-  readonly receivedAt: string
   /** Whether the hook belongs to an App and not to one project. */
   readonly isAppHook: boolean
   /** The hook's project; for an App's hook the one found by the body. */
   readonly project: Project | undefined
+  readonly isPing: boolean
+  readonly namesRepository: boolean
+  /** Undefined when the body has no readable one. */
+  readonly repositoryId: string | undefined
+  /** Whether the body is one of the event that the unsigned header claims. */
+  readonly isOfClaimedEvent: boolean
+  /** Undefined when the body has no value for one that must be there. */
+  readonly attributes: Attributes | undefined
+  readonly extensions: Extensions
 }
 
 /** Why an authentic delivery is kept without becoming an event. */
@@ -43,30 +47,23 @@ export type Decision =
       readonly kind: 'accept'
       readonly projectId: string | null
       readonly attributes: Attributes
-      readonly extensions: Readonly<Record<string, string | undefined>>
+      readonly extensions: Extensions
     }
   | { readonly kind: 'quarantine'; readonly projectId: string | null; readonly reason: Reason }
 
-/** The repository of a body, as text; forges never reuse its number, while its name may pass to somebody else. */
-export function repositoryIdOf(body: JsonObject): string | undefined {
-  return typeof at(body, 'repository.id') === 'number' ? textAt(body, 'repository.id') : undefined
-}
-
 /** Decides what an authentic delivery becomes. */
-export function decide({ event, body, receivedAt, isAppHook, project }: Delivery): Decision {
+export function decide(delivery: Delivery): Decision {
+  const { project, attributes, extensions } = delivery
   const projectId = project?.id ?? null
   const quarantine = (reason: Reason): Decision => ({ kind: 'quarantine', projectId, reason })
-  const repositoryId = repositoryIdOf(body)
-  // A hook speaks for its project only; without a repository nothing says so, but for the ping, which starts nothing.
-  const needsRepository = at(body, 'repository') !== undefined || !(isAppHook || event === 'ping')
-  if (needsRepository) {
-    if (repositoryId === undefined) return quarantine('repository_missing')
+  // A hook speaks for its project only. Without a repository nothing says which it is, but a ping starts nothing.
+  if (delivery.namesRepository || !(delivery.isAppHook || delivery.isPing)) {
+    if (delivery.repositoryId === undefined) return quarantine('repository_missing')
     if (project === undefined) return quarantine('project_unknown')
-    if (project.repositoryId !== repositoryId) return quarantine('repository_mismatch')
+    if (project.repositoryId !== delivery.repositoryId) return quarantine('repository_mismatch')
   }
   if (project?.state === 'disconnected') return quarantine('project_disconnected')
-  if (!isBodyOf(event, body)) return quarantine('event_mismatch')
-  const attributes = attributesOf(event, body, receivedAt)
+  if (!delivery.isOfClaimedEvent) return quarantine('event_mismatch')
   if (attributes === undefined) return quarantine('attribute_missing')
-  return { kind: 'accept', projectId, attributes, extensions: extensionsOf(body, project) }
+  return { kind: 'accept', projectId, attributes, extensions }
 }

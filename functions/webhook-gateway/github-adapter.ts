@@ -30,28 +30,60 @@ const row = (source: string, type: string, subject?: string, ...time: string[]):
 /**
  * The CloudEvents GitHub adapter, by `X-GitHub-Event`:
  * https://github.com/cloudevents/spec/blob/main/cloudevents/adapters/github.md
- * It leaves two things open: `status` ends in a dot with a question (we append the state), and there is no `ping`
- * (ours follows `meta`). `push` has the repository's HTML address as its source, as the document says.
+ * Where it is open or cannot be met: `status` ends in a dot with a question (we append the state), `team_add` ends in an
+ * action that GitHub does not send (left out), and there is no `ping` (ours follows `meta`). `push` has the repository's
+ * HTML address as its source, because that is what its "repository.url" holds.
  */
 const rows: Readonly<Record<string, Row>> = {
-  check_run: row('{repository.url}', 'check_run.{action}', '{check_run.id}', 'check_run.completed_at', 'check_run.started_at'),
+  check_run: row(
+    '{repository.url}',
+    'check_run.{action}',
+    '{check_run.id}',
+    'check_run.completed_at',
+    'check_run.started_at',
+  ),
   check_suite: row('{repository.url}', 'check_suite.{action}', '{check_suite.id}', 'check_suite.updated_at'),
-  commit_comment: row('{comment.url}/{comment.commit_id}', 'commit_comment.{action}', '{comment.id}', 'comment.updated_at'),
+  commit_comment: row(
+    '{comment.url}/{comment.commit_id}',
+    'commit_comment.{action}',
+    '{comment.id}',
+    'comment.updated_at',
+  ),
   content_reference: row('{repository.url}', 'content_reference.{action}', '{content_reference.id}'),
   create: row('{repository.url}', 'create.{ref_type}', '{ref}'),
   delete: row('{repository.url}', 'delete.{ref_type}', '{ref}'),
   deploy_key: row('{repository.url}', 'deploy_key.{action}', '{key.id}', 'key.deleted_at', 'key.created_at'),
   deployment: row('{repository.url}', 'deployment', '{deployment.id}', 'deployment.updated_at'),
-  deployment_status: row('{deployment.url}', 'deployment_status.{deployment_status.state}', '{deployment_status.url}', 'deployment_status.updated_at'),
+  deployment_status: row(
+    '{deployment.url}',
+    'deployment_status.{deployment_status.state}',
+    '{deployment_status.url}',
+    'deployment_status.updated_at',
+  ),
   fork: row('{repository.url}', 'fork', '{forkee.url}', 'forkee.created_at'),
   github_app_authorization: row('{sender.url}', 'github_app_authorization'),
   gollum: row('{repository.url}', 'gollum'),
-  installation: row('{installation.account.url}', 'installation.{action}', '{installation.id}', 'installation.updated_at'),
-  installation_repositories: row('{installation.account.url}', 'installation_repository.{action}', '{installation.id}', 'installation.updated_at'),
+  installation: row(
+    '{installation.account.url}',
+    'installation.{action}',
+    '{installation.id}',
+    'installation.updated_at',
+  ),
+  installation_repositories: row(
+    '{installation.account.url}',
+    'installation_repository.{action}',
+    '{installation.id}',
+    'installation.updated_at',
+  ),
   issue_comment: row('{issue.url}', 'issue_comment.{action}', '{comment.id}', 'comment.updated_at'),
   issues: row('{repository.url}', 'issues.{action}', '{issue.number}', 'issue.updated_at'),
   label: row('{repository.url}', 'label.{action}', '{label.name}'),
-  marketplace_purchase: row('{sender.url}', 'marketplace_purchase.{action}', '{marketplace_purchase.account.login}', 'effective_date'),
+  marketplace_purchase: row(
+    '{sender.url}',
+    'marketplace_purchase.{action}',
+    '{marketplace_purchase.account.login}',
+    'effective_date',
+  ),
   member: row('{repository.url}', 'member.{action}', '{member.login}'),
   membership: row('{team.url}', 'membership.{scope}.{action}', '{member.login}'),
   meta: row('{repository.url}', 'meta.{action}', '{hook_id}', 'hook.updated_at'),
@@ -61,24 +93,44 @@ const rows: Readonly<Record<string, Row>> = {
   page_build: row('{repository.url}', 'page_build', '{build.url}', 'pusher.updated_at'),
   ping: row('{repository.url}', 'ping', '{hook_id}', 'hook.updated_at'),
   project_card: row('{repository.url}', 'project_card.{action}', '{project_card.id}', 'project_card.updated_at'),
-  project_column: row('{repository.url}', 'project_column.{action}', '{project_column.id}', 'project_column.updated_at'),
+  project_column: row(
+    '{repository.url}',
+    'project_column.{action}',
+    '{project_column.id}',
+    'project_column.updated_at',
+  ),
   project: row('{repository.url}', 'project.{action}', '{project.id}', 'project.updated_at'),
   public: row('{repository.owner.url}', 'public', '{repository.name}', 'repository.updated_at'),
   pull_request: row('{repository.url}', 'pull_request.{action}', '{number}', 'pull_request.updated_at'),
   pull_request_review: row('{pull_request.url}', 'pull_request_review.{action}', '{review.id}', 'review.submitted_at'),
-  pull_request_review_comment: row('{pull_request.url}', 'pull_request_review_comment.{action}', '{comment.id}', 'pull_request.updated_at'),
+  pull_request_review_comment: row(
+    '{pull_request.url}',
+    'pull_request_review_comment.{action}',
+    '{comment.id}',
+    'pull_request.updated_at',
+  ),
   pull_request_review_thread: row('{pull_request.url}', 'pull_request_review_thread.{action}', '{pull_request.id}'),
   push: row('{repository.url}', 'push', '{ref}'),
-  registry_package: row('{repository.url}', 'registry_package.{action}', '{registry_package.html_url}', 'registry_package.updated_at'),
+  registry_package: row(
+    '{repository.url}',
+    'registry_package.{action}',
+    '{registry_package.html_url}',
+    'registry_package.updated_at',
+  ),
   release: row('{repository.url}', 'release.{action}', '{release.id}', 'release.{action}_at'),
   repository: row('{repository.owner.url}', 'repository.{action}', '{repository.name}', 'repository.updated_at'),
   repository_import: row('{repository.owner.url}', 'repository_import', '{repository.name}', 'repository.updated_at'),
   repository_vulnerability_alert: row('{repository.url}', 'repository_vulnerability_alert.{action}', '{alert.id}'),
-  security_advisory: row('github.com', 'security_advisory.{action}', '{security_advisory.ghsa_id}', 'security_advisory.updated_at'),
+  security_advisory: row(
+    'github.com',
+    'security_advisory.{action}',
+    '{security_advisory.ghsa_id}',
+    'security_advisory.updated_at',
+  ),
   star: row('{repository.url}', 'star.{action}', undefined, 'starred_at'),
   status: row('{repository.url}', 'status.{state}', '{sha}', 'updated_at'),
   team: row('{repository.url}', 'team.{action}', '{team.id}', 'updated_at'),
-  team_add: row('{repository.url}', 'team_add.{action}', '{team.id}'),
+  team_add: row('{repository.url}', 'team_add', '{team.id}'),
   watch: row('{repository.url}', 'watch.{action}'),
   workflow_run: row('{repository.url}', 'workflow_run.{action}', '{workflow.name}'),
 }
@@ -90,7 +142,7 @@ const owners = ['repository.url', 'organization.url', 'installation.account.url'
 const uri = /^[\w:/?#[\]@!$&'()*+,;=.~%-]{1,2048}$/
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/
 const word = /^[a-z_]{1,60}$/
-const control = /[\u0000-\u001f\u007f-\u009f]/
+const control = /\p{Cc}/u
 
 /**
  * Attributes of a delivery by the document. An event that it does not list is `com.github.<event>[.<action>]` of its
@@ -103,9 +155,15 @@ export function attributesOf(event: string, body: JsonObject, receivedAt: string
   const from = (event === 'marketplace_purchase' ? parentOf(fill(source, body)) : fill(source, body)) ?? ownerOf(body)
   const kind = fill(type, body, (value) => word.test(value))
   const about = fill(subject, body) ?? ''
-  if (from === undefined || kind === undefined || !uri.test(from) || control.test(about) || about.length > 1024) return undefined
+  if (from === undefined || kind === undefined || !uri.test(from) || control.test(about) || about.length > 1024)
+    return undefined
   const times = time.map((path) => timeAt(body, fill(path, body) ?? ''))
-  return { source: from, type: `com.github.${kind}`, subject: about, time: times.find((at) => at !== undefined) ?? receivedAt }
+  return {
+    source: from,
+    type: `com.github.${kind}`,
+    subject: about,
+    time: times.find((at) => at !== undefined) ?? receivedAt,
+  }
 }
 
 function unlisted(event: string, body: JsonObject): Row {

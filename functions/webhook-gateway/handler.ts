@@ -5,11 +5,14 @@ import { RetryLater } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Relay } from '#shared/outbox/relay.ts'
 import { readBody } from './body.ts'
-import { decide, repositoryIdOf, type Decision, type Project } from './decide.ts'
+import { decide, type Decision, type Project } from './decide.ts'
+import { extensionsOf } from './extensions.ts'
+import { attributesOf } from './github-adapter.ts'
 import { refusalOf } from './headers.ts'
-import { at, textAt } from './json.ts'
+import { at, idAt } from './json.ts'
 import { readJson } from './limits.ts'
 import type { Secrets } from './secrets.ts'
+import { isBodyOf } from './shapes.ts'
 import { verify } from './signature.ts'
 
 /** A hook as the database has it. `previousSecretName` is null once the secret before has ended. */
@@ -43,13 +46,18 @@ export interface Stored {
 export interface Storage {
   findHook(id: string): Promise<Hook | undefined>
   /** The hook's own project, or for an App's hook the one with this repository and installation. */
-  findProject(hook: Hook, repositoryId: string | undefined, installationId: string | undefined): Promise<Project | undefined>
+  findProject(
+    hook: Hook,
+    repositoryId: string | undefined,
+    installationId: string | undefined,
+  ): Promise<Project | undefined>
   /** Inbox and outbox in one transaction. The same delivery again changes nothing. */
   save(received: Received, decision: Decision): Promise<Stored>
 }
 
 /** What this function needs from the world, and nothing more. */
-export interface Deps extends Storage {
+export interface Deps {
+  readonly storage: Storage
   readonly secrets: Secrets
   readonly relay: Relay
   readonly log: Log
@@ -64,14 +72,14 @@ const HOOK_ID = /^[a-z0-9]{8,64}$/
 const unauthorized = () => problem({ status: 401, code: 'unauthorized', title: 'Not authorized' })
 
 /** Limits, signature, content, binding, decision, one transaction, relay, answer: in this order. */
-export function webhookGateway({ findHook, findProject, save, secrets, relay, log }: Deps) {
+export function webhookGateway({ storage, secrets, relay, log }: Deps) {
   return async (hookId: string, request: Request): Promise<Response> => {
     const refusal = refusalOf(request.headers)
     if (refusal !== undefined) return refusal
     const bytes = await readBody(request)
     if (bytes instanceof Response) return bytes
 
-    const hook = await inTime(findHook(HOOK_ID.test(hookId) ? hookId : ''))
+    const hook = await inTime(storage.findHook(HOOK_ID.test(hookId) ? hookId : ''))
     const key = verify(bytes, request.headers.get('x-hub-signature-256'), await secrets.keys(hook))
     if (hook === undefined || key === undefined) return unauthorized()
 
@@ -82,11 +90,14 @@ export function webhookGateway({ findHook, findProject, save, secrets, relay, lo
     if (key === 'previous') log.warn(about, 'signed with the previous secret')
 
     const decision = await understand(hook, event, bytes)
-    const stored = await save({ hook, deliveryId, event, bytes, digest: sha256(bytes) }, decision)
+    const stored = await storage.save({ hook, deliveryId, event, bytes, digest: sha256(bytes) }, decision)
     crashPoint('gateway.after-commit')
     await relay.after(stored.outboxIds)
     const { state, reason, duplicate } = stored
-    log.info({ ...about, project: decision.projectId, bytes: bytes.length, state, reason, duplicate }, 'delivery stored')
+    log.info(
+      { ...about, project: decision.projectId, bytes: bytes.length, state, reason, duplicate },
+      'delivery stored',
+    )
     crashPoint('gateway.before-answer')
     // The forge shows this to the hook's owner, who has proved to be one.
     return Response.json({ state, ...(reason === null ? {} : { reason }), duplicate }, { status: 202 })
@@ -95,9 +106,18 @@ export function webhookGateway({ findHook, findProject, save, secrets, relay, lo
   async function understand(hook: Hook, event: string, bytes: Buffer): Promise<Decision> {
     const body = await readJson(bytes)
     if (typeof body === 'string') return { kind: 'quarantine', projectId: hook.projectId, reason: body }
-    const installationId = typeof at(body, 'installation.id') === 'number' ? textAt(body, 'installation.id') : undefined
-    const project = await findProject(hook, repositoryIdOf(body), installationId)
-    return decide({ event, body, receivedAt: new Date().toISOString(), isAppHook: hook.projectId === null, project })
+    const repositoryId = idAt(body, 'repository.id')
+    const project = await storage.findProject(hook, repositoryId, idAt(body, 'installation.id'))
+    return decide({
+      isAppHook: hook.projectId === null,
+      project,
+      isPing: event === 'ping',
+      namesRepository: at(body, 'repository') !== undefined,
+      repositoryId,
+      isOfClaimedEvent: isBodyOf(event, body),
+      attributes: attributesOf(event, body, new Date().toISOString()),
+      extensions: extensionsOf(body, project),
+    })
   }
 }
 

@@ -19,3 +19,9 @@ export function textAt(value: unknown, path: string): string | undefined {
   if (typeof found === 'number') return String(found)
   return typeof found === 'string' && found !== '' ? found : undefined
 }
+
+/** A forge's numeric id at a path, as text: a name may pass to somebody else, a number does not. */
+export function idAt(value: unknown, path: string): string | undefined {
+  const found = at(value, path)
+  return typeof found === 'number' ? String(found) : undefined
+}

@@ -103,7 +103,8 @@ function inspect(text: string): BodyFault | undefined {
       number.lastIndex = i
       const [literal = ''] = number.exec(text) ?? []
       i += Math.max(0, literal.length - 1)
-      if (idKey.test(top?.key ?? '') && !(integer.test(literal) && Number.isSafeInteger(Number(literal)))) return 'unsafe_id'
+      if (idKey.test(top?.key ?? '') && !(integer.test(literal) && Number.isSafeInteger(Number(literal))))
+        return 'unsafe_id'
     } else if (character === 0x74 || character === 0x66 || character === 0x6e) {
       values += 1
       i += character === 0x66 ? 4 : 3

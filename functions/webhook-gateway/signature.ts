@@ -26,6 +26,8 @@ export function verify(bytes: Uint8Array, header: string | null, keys: Keys): ke
 
 function matches(bytes: Uint8Array, claimed: Buffer, key: Buffer | undefined): boolean {
   const usable = key !== undefined && key.length > 0
-  const digest = createHmac('sha256', usable ? key : decoy).update(bytes).digest()
+  const digest = createHmac('sha256', usable ? key : decoy)
+    .update(bytes)
+    .digest()
   return timingSafeEqual(digest, claimed) && usable
 }

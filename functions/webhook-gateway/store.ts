@@ -21,7 +21,9 @@ export function store(db: Db): Storage {
         .selectFrom('hooks')
         .select(['id', 'instance', 'project_id as projectId', 'secret_name as secretName'])
         // By the database's clock: replicas agree on when a secret ends.
-        .select(sql<string | null>`case when previous_until > now() then previous_secret_name end`.as('previousSecretName'))
+        .select(
+          sql<string | null>`case when previous_until > now() then previous_secret_name end`.as('previousSecretName'),
+        )
         .where('id', '=', id)
         .where('provider', '=', 'github')
         .executeTakeFirst()
@@ -61,7 +63,9 @@ async function write(tx: Tx, received: Received, decision: Decision): Promise<St
     const { source, type, subject, time } = decision.attributes
     const forge = { inboxId: row.id, source, id: received.deliveryId, time }
     const { extensions } = decision
-    outboxIds.push(await emit(tx, 'webhook-gateway', { type, subject, extensions, data: null, rows: { inbox: [row] }, forge }))
+    outboxIds.push(
+      await emit(tx, 'webhook-gateway', { type, subject, extensions, data: null, rows: { inbox: [row] }, forge }),
+    )
   }
   crashPoint('gateway.before-commit')
   return { state: row.state, reason: row.reason, duplicate: false, outboxIds }
@@ -82,7 +86,17 @@ function insert(tx: Tx, { hook, deliveryId, event, bytes, digest }: Received, de
       reason: decision.kind === 'accept' ? null : decision.reason,
     })
     .onConflict((conflict) => conflict.columns(['hook_id', 'delivery_id']).doNothing())
-    .returning(['id', 'hook_id', 'delivery_id', 'event_name', 'body_digest', 'project_id', 'state', 'reason', 'received_at'])
+    .returning([
+      'id',
+      'hook_id',
+      'delivery_id',
+      'event_name',
+      'body_digest',
+      'project_id',
+      'state',
+      'reason',
+      'received_at',
+    ])
     .executeTakeFirst()
 }
 
@@ -99,7 +113,12 @@ async function repeated(tx: Tx, received: Received, { projectId }: Decision): Pr
     .where('delivery_id', '=', received.deliveryId)
     .executeTakeFirstOrThrow()
   if (before.body_digest === received.digest) {
-    return { state: before.state, reason: before.reason, duplicate: true, outboxIds: before.outboxId === null ? [] : [before.outboxId] }
+    return {
+      state: before.state,
+      reason: before.reason,
+      duplicate: true,
+      outboxIds: before.outboxId === null ? [] : [before.outboxId],
+    }
   }
   const reason = 'delivery_id_reused'
   const deliveryId = `${received.deliveryId} ${received.digest}`

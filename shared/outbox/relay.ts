@@ -100,8 +100,9 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = fetch }: RelayOp
 }
 
 async function toCloudEvent(db: Db, row: Claimed): Promise<CloudEvent<unknown>> {
-  const { extensions, data, ...attributes } = row.event
-  const event = { ...attributes, ...extensions, datacontenttype: 'application/json' }
+  const { extensions, data, subject, ...attributes } = row.event
+  // CloudEvents knows no empty subject, only none.
+  const event = { ...attributes, ...(subject === '' ? {} : { subject }), ...extensions, datacontenttype: 'application/json' }
   if (row.inbox_id === null) return new CloudEvent({ ...event, data })
   const inbox = await db.selectFrom('inbox').select(['body']).where('id', '=', row.inbox_id).executeTakeFirstOrThrow()
   if (inbox.body.length > MAX_DATA_BYTES) return new CloudEvent({ ...event, dataref: `/inbox/${row.inbox_id}` })

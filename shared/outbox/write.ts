@@ -4,12 +4,13 @@ import type { Database, Row } from '#shared/db/schema.ts'
 import type { Tx } from '#shared/db/transaction.ts'
 import { consumersOf } from '#shared/events/subscriptions.ts'
 
-/** Rows as they are after the change, by table: what state is rebuilt from. */
-export type ChangedRows = { readonly [T in keyof Database]?: readonly Row<T>[] }
+/** Rows as they are after the change, by table: what state is rebuilt from. An inbox row's body is there by its digest. */
+export type ChangedRows = { readonly [T in keyof Database]?: readonly Omit<Row<T>, 'body'>[] }
 
 /** An event that is about to exist. */
 export interface Emission {
   readonly type: string
+  /** Empty for a forge's event that has none. */
   readonly subject: string
   /** Lower-case alphanumeric names; strings only. `undefined` ones are left out. */
   readonly extensions: Readonly<Record<string, string | undefined>>

@@ -97,6 +97,17 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   await once(server, 'listening')
   const pings = startPings(eventing.pings, { ...options, address })
 
+  const stop = async () => {
+    pings.stop()
+    dispatcher.lose()
+    dispatcher.resume()
+    const closed = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    await Promise.all([closed, dispatcher.idle()])
+  }
+  let stopped: Promise<void> | undefined
+
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/local/${[...eventing.brokers][0]}`,
     ledger,
@@ -106,15 +117,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     resume: () => dispatcher.resume(),
     lose: () => dispatcher.lose(),
     setFaults: (faults) => dispatcher.setPlan(faults ? planFaults(faults) : noFaults),
-    async stop() {
-      pings.stop()
-      dispatcher.lose()
-      dispatcher.resume()
-      const closed = once(server, 'close')
-      server.close()
-      server.closeAllConnections()
-      await Promise.all([closed, dispatcher.idle()])
-    },
+    stop: () => (stopped ??= stop()),
   }
 }
 

@@ -52,6 +52,7 @@ export function createDispatcher({ record, log, resolve, publish, backoffScale }
     trigger: Trigger,
     event: BrokerEvent,
     signal: AbortSignal,
+    kind: 'attempted' | 'dead-letter-attempted',
     once: (signal: AbortSignal) => Promise<Answer>,
   ): Promise<Answer> => {
     const { retry, backoffMs, timeoutMs } = trigger.delivery
@@ -62,7 +63,7 @@ export function createDispatcher({ record, log, resolve, publish, backoffScale }
         return once(AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]))
       })
       signal.throwIfAborted()
-      record('attempted', event, { trigger: trigger.name, attempt: attempt + 1, status: answer.status })
+      record(kind, event, { trigger: trigger.name, attempt: attempt + 1, status: answer.status })
       if (answer.ok || !isRetryable(answer.status) || attempt >= retry) return answer
       await sleep(backoffMs(attempt) * backoffScale, undefined, { signal })
     }
@@ -71,7 +72,9 @@ export function createDispatcher({ record, log, resolve, publish, backoffScale }
   const deliver = async (trigger: Trigger, event: BrokerEvent, signal: AbortSignal): Promise<void> => {
     // A subscriber does not see the hop count; its reply gets it back.
     const seen = withoutExtension(event, 'knativebrokerttl')
-    let answer = await send(trigger, event, signal, (each) => postEvent(() => resolve(trigger.subscriber), seen, each))
+    let answer = await send(trigger, event, signal, 'attempted', (each) =>
+      postEvent(() => resolve(trigger.subscriber), seen, each),
+    )
     if (answer.reply && !publish(trigger.broker, withExtensions(answer.reply, hops(event)))) {
       answer = { ok: false, status: 400, failure: { destination: trigger.broker, code: 400, data: Buffer.alloc(0) } }
     }
@@ -87,7 +90,9 @@ export function createDispatcher({ record, log, resolve, publish, backoffScale }
       )
     }
     const dead = withExtensions(event, reason(answer))
-    const taken = await send(trigger, event, signal, (each) => postOnly(() => resolve(deadLetter), dead, each))
+    const taken = await send(trigger, event, signal, 'dead-letter-attempted', (each) =>
+      postOnly(() => resolve(deadLetter), dead, each),
+    )
     if (!taken.ok) return drop(trigger, event, taken.status)
     record('dead-lettered', event, { trigger: trigger.name, status: answer.status })
   }

@@ -1,13 +1,15 @@
 import type { BrokerEvent } from './event.ts'
 
 /**
- * What can happen to an event: `accepted` once; then per trigger `attempted` for every request, and at the end
- * `delivered`, `dead-lettered`, `dropped` (no dead-letter sink, or it failed too) or `lost` (by `lose()`).
+ * What can happen to an event: `accepted` once; then per trigger `attempted` for every request to its subscriber and
+ * `dead-letter-attempted` for every one to its dead-letter sink; at the end `delivered`, `dead-lettered`, `dropped` (no
+ * dead-letter sink, or it failed too) or `lost` (by `lose()`).
  * `would-panic` marks an answer at which Knative's dispatcher would crash.
  */
 export const LEDGER_KINDS = [
   'accepted',
   'attempted',
+  'dead-letter-attempted',
   'delivered',
   'dead-lettered',
   'dropped',

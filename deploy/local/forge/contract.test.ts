@@ -34,7 +34,7 @@ const EXCEPTIONS: readonly (readonly [path: RegExp, why: string])[] = [
   [/\.installation: missing/, 'only deliveries to an App have it'],
 ]
 
-const typeOf = (value: unknown) => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value)
+const typeOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value)
 
 /** Every way in which a value lacks what all examples share. */
 function differences(ours: unknown, theirs: readonly unknown[], path: string): string[] {

@@ -89,7 +89,7 @@ function install(forge: Forge, repo: RepoRow): Json {
     : { action: 'added', installation: json, repository_selection: 'selected', repositories_added: brief, repositories_removed: [], requester: null }
   if (app.hook.config.url && app.hook.active) {
     forge.deliveries.send(app.hook, {
-      event: created ? 'installation' : 'installation_repositories', action: payload.action, installationId: installation.id, repositoryId: null,
+      event: created ? 'installation' : 'installation_repositories', action: payload.action, installationId: installation.id, repositoryId: null, about: { repo: repo.full_name, number: null },
       payload: JSON.stringify({ ...payload, sender: userJson(forge, account) }),
     })
   }

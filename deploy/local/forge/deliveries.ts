@@ -12,6 +12,7 @@ export interface Delivery {
   readonly action: string | null
   readonly installationId: number | null
   readonly repositoryId: number | null
+  readonly about: Message['about']
   readonly redelivery: boolean
   readonly deliveredAt: string
   readonly url: string
@@ -29,6 +30,8 @@ export interface Message {
   readonly payload: string
   readonly installationId: number | null
   readonly repositoryId: number | null
+  /** The repository's name and the issue or pull request, for the ledger. */
+  readonly about: { readonly repo: string | null; readonly number: number | null }
 }
 
 /** Sends webhooks and remembers every attempt. */
@@ -41,6 +44,8 @@ export interface Deliveries {
   /** While paused every attempt fails as if the network were down. */
   pause(paused: boolean): void
   pending(): number
+  /** Count a task that will send something as pending. */
+  track(task: Promise<void>): void
   close(): void
 }
 
@@ -70,7 +75,7 @@ export function createDeliveries(ledger: Ledger, nextId: () => number): Deliveri
     }
     const delivery: Delivery = {
       id: nextId(), guid, hookId: hook.id, event: message.event, action: message.action,
-      installationId: message.installationId, repositoryId: message.repositoryId, redelivery,
+      installationId: message.installationId, repositoryId: message.repositoryId, about: message.about, redelivery,
       deliveredAt: new Date().toISOString(), url, request: { headers, body, payload: message.payload }, duration: 0,
       status: 'pending', statusCode: 0, response: { headers: {}, payload: '' },
     }
@@ -84,7 +89,7 @@ export function createDeliveries(ledger: Ledger, nextId: () => number): Deliveri
       hook.lastResponse = { code: delivery.statusCode || null, status: delivery.statusCode < 400 ? 'active' : 'failed', message: delivery.status }
       const { id, event, action, status, statusCode, duration } = delivery
       ledger.add('delivery', {
-        id, guid, hookId: hook.id, event, action, redelivery, status, statusCode, duration,
+        id, guid, hookId: hook.id, event, action, redelivery, status, statusCode, duration, ...message.about,
         repositoryId: message.repositoryId, installationId: message.installationId,
       })
     })
@@ -111,12 +116,16 @@ export function createDeliveries(ledger: Ledger, nextId: () => number): Deliveri
 
   return {
     send: (hook, message) => void start(hook, message, randomUUID(), false),
-    repeat(hook, { request, guid, event, action, installationId, repositoryId }) {
-      return start(hook, { payload: request.payload, event, action, installationId, repositoryId }, guid, true)
+    repeat(hook, { request, guid, event, action, installationId, repositoryId, about }) {
+      return start(hook, { payload: request.payload, event, action, installationId, repositoryId, about }, guid, true)
     },
     of: (hook) => (all.get(hook.id) ?? []).toReversed(),
     pause: (value) => void (paused = value),
     pending: () => pending,
+    track(task) {
+      pending++
+      void task.catch(console.error).then(() => pending--)
+    },
     close: () => stop.abort(),
   }
 }

@@ -89,7 +89,6 @@ export interface Engine {
   readonly state: State
   onDispatch(dispatch: Dispatch): void
   request(acting: Acting, request: { method: string; path: string; body?: string }): Promise<Response>
-  close(): Promise<void>
 }
 
 interface Store {
@@ -137,6 +136,8 @@ export async function openEngine(url: string, firstId: number): Promise<Engine> 
   waiting.set(url, inside.resolve)
   const emulator = await createEmulator({ service: 'github', port: 0, baseUrl: url })
   const { app, store, webhooks, tokens } = await inside.promise
+  // Requests reach it in this process; nobody else has to.
+  await emulator.close()
   // Its default users would be known to everybody who read its manual.
   tokens.clear()
   for (const collection of store.collections.values()) {
@@ -179,6 +180,5 @@ export async function openEngine(url: string, firstId: number): Promise<Engine> 
       }
       return app.fetch(new Request(`${url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) }))
     },
-    close: () => emulator.close(),
   }
 }

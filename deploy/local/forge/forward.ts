@@ -34,10 +34,10 @@ export async function forward(forge: Forge, c: Context<Env>, changed: Changed = 
 export async function ask(
   forge: Forge, c: Context<Env>, changed: Changed = {},
 ): Promise<{ status: ContentfulStatusCode; body: unknown; link: string | null }> {
-  const method = changed.method ?? c.req.method
+  const method = changed.method ?? (c.req.method === 'HEAD' ? 'GET' : c.req.method)
   const path = changed.path ?? canonicalPath(forge, c)
   const text = changed.body === undefined ? c.get('text') : JSON.stringify(changed.body)
-  const request = { method, path, ...(method === 'GET' || method === 'HEAD' ? {} : { body: text === '' ? '{}' : text }) }
+  const request = { method, path, ...(method === 'GET' ? {} : { body: text === '' ? '{}' : text }) }
   const response = await forge.engine.request(actingAs(c.get('caller'), forge.state), request)
   const answer = await response.text()
   const body: unknown = answer === '' ? undefined : parse(answer)

@@ -138,12 +138,13 @@ export function followPush(forge: Forge, emit: Emit): (head: RepoRow, ref: strin
       const repo = forge.state.repos.get(pull.repo_id)
       if (!repo || after === undefined || pull.head_sha === after) continue
       forge.state.pullRequests.update(pull.id, { head_sha: after })
-      void (async () => {
+      const follow = async () => {
         forge.state.pullRequests.update(pull.id, (await compare(forge, head, pull.base_sha, after)).size)
         const pull_request = await askAsOwner(forge, repo, `/pulls/${pull.number}`)
         const repository = await askAsOwner(forge, repo, '')
         emit('pull_request', { action: 'synchronize', number: pull.number, before, after, pull_request, repository, sender }, repo)
-      })()
+      }
+      forge.deliveries.track(follow())
     }
   }
 }

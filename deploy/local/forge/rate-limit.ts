@@ -11,7 +11,7 @@ export function createRateLimit(limit: number, now: () => number = Date.now): (k
     const seconds = Math.floor(now() / 1000)
     let counter = counters.get(key)
     if (!counter || counter.reset <= seconds) counters.set(key, (counter = { used: 0, reset: seconds + 3600 }))
-    const exceeded = counter.used >= limit
+    const exceeded = cost > 0 && counter.used >= limit
     if (!exceeded) counter.used += cost
     return {
       exceeded,

@@ -83,7 +83,6 @@ export async function startForge(options: ForgeOptions): Promise<RunningForge> {
       deliveries.close()
       server.close()
       server.closeAllConnections()
-      await engine.close()
       ledger.close()
     },
   }

@@ -121,6 +121,10 @@ export async function sink(status: () => number = () => 200) {
   }
 }
 
+/** Wait until no webhook is under way. */
+export const idle = (forge: { control(method: string, path: string): Promise<unknown> }) =>
+  until(async () => ((await forge.control('GET', '/idle')) as { pending: number }).pending === 0)
+
 /** Wait until a condition holds, asking again and again. */
 export async function until<T>(ask: () => Promise<T | undefined | false>): Promise<T> {
   for (;;) {

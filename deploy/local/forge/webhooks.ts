@@ -20,7 +20,9 @@ export function createEmit(forge: Forge): Emit {
     const { sender, ...rest } = withoutPermissions(correct(forge, payload)) as Json
     const action = typeof rest['action'] === 'string' ? rest['action'] : null
     const wants = (hook: Hook) => hook.active && (hook.events.includes(event) || hook.events.includes('*'))
-    const message = { event, action, repositoryId: repo.id }
+    const subject = isObject(rest['issue']) ? rest['issue']['number'] : rest['number']
+    const about = { repo: repo.full_name, number: typeof subject === 'number' ? subject : null }
+    const message = { event, action, about, repositoryId: repo.id }
     for (const hook of forge.hooks) {
       if (hook.target.type !== 'repository' || hook.target.id !== repo.id || !wants(hook)) continue
       forge.deliveries.send(hook, { ...message, installationId: null, payload: JSON.stringify({ ...rest, sender }) })
@@ -46,6 +48,7 @@ export async function ping(forge: Forge, hook: Hook, actor: number): Promise<voi
   }
   forge.deliveries.send(hook, {
     event: 'ping', action: null, payload: JSON.stringify(payload), installationId: null, repositoryId: repo?.id ?? null,
+    about: { repo: repo?.full_name ?? null, number: null },
   })
 }
 

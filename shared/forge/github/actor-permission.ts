@@ -1,9 +1,9 @@
 import type { Octokit } from '@octokit/core'
 import { RetryLater } from '#shared/errors.ts'
 import { ownerAndName, pathName } from './address.ts'
-import type { RepositoryRef } from './repository-ref.ts'
+import type { RepositoryRef } from './address.ts'
 import { found } from './failure.ts'
-import { readRepository } from './subject.ts'
+import { readRepository } from './repository.ts'
 
 const PERMISSIONS = ['admin', 'maintain', 'write', 'triage', 'read', 'none'] as const
 const TYPES = ['User', 'Bot', 'Organization', 'Mannequin'] as const

@@ -1,5 +1,13 @@
 import { PermanentError } from '#shared/errors.ts'
-import type { RepositoryRef } from './repository-ref.ts'
+
+/** The repository that a call is about. Ids are decimal strings. */
+export interface RepositoryRef {
+  /** `owner/name`. */
+  readonly fullName: string
+  readonly repositoryId: string
+  /** Null for a machine user; an App then asks once which installation covers the repository. */
+  readonly installationId: string | null
+}
 
 const OWNER = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/
 const NAME = /^[A-Za-z0-9._-]{1,100}$/

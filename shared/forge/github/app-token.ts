@@ -1,7 +1,7 @@
 import type { Octokit } from '@octokit/core'
 import { RetryLater } from '#shared/errors.ts'
 import { numeric, ownerAndName } from './address.ts'
-import type { RepositoryRef } from './repository-ref.ts'
+import type { RepositoryRef } from './address.ts'
 
 /** The tokens of one App. */
 interface AppTokens {

@@ -1,7 +1,7 @@
 import type { Octokit } from '@octokit/core'
 import { branchName, ownerAndName } from './address.ts'
-import type { RepositoryRef } from './repository-ref.ts'
-import { Refused, found } from './failure.ts'
+import type { RepositoryRef } from './address.ts'
+import { NotThere, found } from './failure.ts'
 
 /** The commit at the head of a branch (`main`, `agent/7-x`). Undefined: no such branch, an empty repository, or not visible. */
 export async function readBranchHead(
@@ -15,7 +15,7 @@ export async function readBranchHead(
     return data?.object.sha
   } catch (error) {
     // 409: the repository has no commit at all.
-    if (error instanceof Refused && error.status === 409) return undefined
+    if (error instanceof NotThere && error.status === 409) return undefined
     throw error
   }
 }

@@ -4,13 +4,12 @@ import { throttling } from '@octokit/plugin-throttling'
 import { PermanentError, RetryLater } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { numeric } from './address.ts'
-import type { RepositoryRef } from './repository-ref.ts'
+import type { RepositoryRef } from './address.ts'
 import { appTokens } from './app-token.ts'
-import { Refused, failure, rateLimitSeconds } from './failure.ts'
+import { NotThere, failure, rateLimitSeconds } from './failure.ts'
 import { createLimits } from './limits.ts'
 
-export type { RepositoryRef } from './repository-ref.ts'
-export { Refused } from './failure.ts'
+export type { RepositoryRef } from './address.ts'
 export type { Octokit } from '@octokit/core'
 
 /** How we prove who we are: as an App, or as a machine user. */
@@ -37,14 +36,15 @@ const ATTEMPT_MS = 10_000
 const REQUEST_MS = 15_000
 
 /** For requests that change nothing when repeated although they are POSTs. Others are sent once: their callers search and adopt. */
-export const REPEATABLE = { retries: 2 }
+export const REPEATABLE = { repeatable: true }
 
 const Client = Octokit.plugin(throttling, retry)
 
 /**
  * The client of one GitHub instance. `instance` is the root of its REST API (`https://api.github.com`, `https://ghe.example/api/v3`) and
  * the only origin ever contacted; redirects are not followed. A request ends within 15 s: it waits out a limit of at most 10 s and
- * repeats a 5xx or reset twice; beyond that RetryLater, as for 401 and 403. Other refusals are `Refused`. No error carries a request.
+ * repeats a 5xx or reset twice; beyond that RetryLater, as for 401 and 403. What is not there is `NotThere` (a RetryLater), a refused content
+ * `Refused` (a PermanentError). No error carries a request.
  */
 export function createGitHub(options: {
   readonly instance: string
@@ -75,6 +75,7 @@ export function createGitHub(options: {
       request: { fetch: oneAttempt(options.fetch ?? globalThis.fetch) },
       throttle: { id, ...limits.groups, onRateLimit: onLimit, onSecondaryRateLimit: onLimit },
       retry: {
+        retries: 2,
         doNotRetry: [400, 401, 403, 404, 409, 410, 422, 429, 451],
         retryAfterBaseValue: 150 + 100 * Math.random(),
       },
@@ -84,10 +85,12 @@ export function createGitHub(options: {
       // A path alone: nothing that came in a payload can send a request, and our token with it, to another place.
       if (parameters.baseUrl !== instance || !/^\/(?!\/)/.test(parameters.url))
         throw new PermanentError('not a path of this instance')
-      const sendOnce = parameters.method === 'POST' && !parameters.url.endsWith('/access_tokens')
       // Copied, because what is not given for one request is the same object for all.
       const given = parameters.request
-      parameters.request = { signal: AbortSignal.timeout(REQUEST_MS), retries: sendOnce ? 0 : 2, ...given }
+      const repeatable =
+        parameters.method !== 'POST' || given['repeatable'] === true || /\/access_tokens$/.test(parameters.url)
+      const once = repeatable ? {} : { retries: 0 }
+      parameters.request = { signal: AbortSignal.timeout(REQUEST_MS), ...once, ...given }
       parameters.headers = { ...parameters.headers, 'x-github-api-version': '2022-11-28' }
       const send = async (refresh: boolean) => {
         if (token) parameters.headers.authorization = `bearer ${await token(refresh)}`
@@ -99,7 +102,7 @@ export function createGitHub(options: {
           throw error
         })
         if (answer.status >= 300)
-          throw new Refused(answer.status, `${what}: ${answer.status} redirects are not followed`)
+          throw new NotThere(answer.status, `${what}: ${answer.status} redirects are not followed`)
         // A body that broke off leaves a string.
         if (answer.status !== 204 && typeof answer.data !== 'object') throw new RetryLater(`${what}: unreadable answer`)
         return answer

@@ -1,7 +1,7 @@
 import type { Octokit } from '@octokit/core'
 import { numeric, ownerAndName } from './address.ts'
-import type { RepositoryRef } from './repository-ref.ts'
-import { Refused, found } from './failure.ts'
+import type { RepositoryRef } from './address.ts'
+import { found, isAbsent } from './failure.ts'
 import { PER_PAGE, forward } from './pages.ts'
 
 /** A comment of ours. */
@@ -34,7 +34,7 @@ export async function findComments(
         comments.push({ id: String(id), authorId, body })
     }
   } catch (error) {
-    if (error instanceof Refused && (error.status === 404 || error.status === 410)) return []
+    if (isAbsent(error)) return []
     throw error
   }
   return comments.toSorted((a, b) => Number(a.id) - Number(b.id))

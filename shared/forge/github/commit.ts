@@ -1,10 +1,10 @@
 import type { Octokit } from '@octokit/core'
 import { PermanentError } from '#shared/errors.ts'
 import { branchName, ownerAndName } from './address.ts'
-import type { RepositoryRef } from './repository-ref.ts'
+import type { RepositoryRef } from './address.ts'
 import { readBranchHead } from './branch.ts'
 import { REPEATABLE } from './client.ts'
-import { Refused, found } from './failure.ts'
+import { NotThere, Refused, found } from './failure.ts'
 
 /** One path of a change set against its parent. `mode` is git's: `100644`, `100755` or `120000`. */
 export type ChangedFile =
@@ -75,7 +75,7 @@ export async function commitChangeSet(
     return { commit, tree }
   } catch (error) {
     // Somebody was faster, perhaps we ourselves in another process.
-    if (!(error instanceof Refused) || ![404, 409, 422].includes(error.status)) throw error
+    if (!(error instanceof Refused || error instanceof NotThere)) throw error
     const now = (await readBranchHead(octokit, repository, branch)) ?? null
     if (now === head) throw error
     return adopt(now)

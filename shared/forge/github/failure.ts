@@ -71,12 +71,16 @@ export function failure(error: unknown, what: string): Error {
 
 const sentence = (error: unknown) => (error instanceof Error ? error.message : 'failed').slice(0, 300)
 
-/** The result of an answer, or undefined where GitHub says that there is no such thing (404, 410). */
-export async function found<T>(answer: Promise<T>): Promise<T | undefined> {
+/** Whether GitHub said that there is no such thing (404, 410), which a capability may take for its answer. */
+export const isAbsent = (error: unknown): boolean =>
+  error instanceof NotThere && (error.status === 404 || error.status === 410)
+
+/** The data of an answer, or undefined where GitHub says that there is no such thing. */
+export async function found<T>(answer: Promise<{ readonly data: T }>): Promise<T | undefined> {
   try {
-    return await answer
+    return (await answer).data
   } catch (error) {
-    if (error instanceof NotThere && (error.status === 404 || error.status === 410)) return undefined
+    if (isAbsent(error)) return undefined
     throw error
   }
 }

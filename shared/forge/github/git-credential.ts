@@ -1,5 +1,5 @@
 import type { GitHub } from './client.ts'
-import type { RepositoryRef } from './repository-ref.ts'
+import type { RepositoryRef } from './address.ts'
 
 /**
  * The password for `x-access-token` in git's Basic authentication: an App's token that reads this repository's contents and nothing else

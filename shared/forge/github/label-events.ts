@@ -1,7 +1,7 @@
 import type { Octokit } from '@octokit/core'
 import { numeric, ownerAndName } from './address.ts'
-import type { RepositoryRef } from './repository-ref.ts'
-import { Refused } from './failure.ts'
+import type { RepositoryRef } from './address.ts'
+import { NotThere } from './failure.ts'
 import { PER_PAGE, backward } from './pages.ts'
 
 /** A label as it was set: the forge's own record, whose id is the same for every delivery that tells of it. */
@@ -34,15 +34,15 @@ export async function findLabelEvent(
     for await (const event of events) {
       if (!('label' in event) || event.label.name.normalize('NFC') !== label) continue
       removed ||= event.event === 'unlabeled'
-      const { actor } = event
-      if (event.event !== 'labeled' || String(actor.id) !== wanted.actorId) continue
+      const actor = event.actor as typeof event.actor | null
+      if (event.event !== 'labeled' || actor === null || String(actor.id) !== wanted.actorId) continue
       const createdAt = new Date(event.created_at)
       if (createdAt > wanted.notAfter) continue
       return { id: String(event.id), createdAt, actorId: String(actor.id), actorLogin: actor.login, removed }
     }
     return undefined
   } catch (error) {
-    if (error instanceof Refused) return undefined
+    if (error instanceof NotThere) return undefined
     throw error
   }
 }

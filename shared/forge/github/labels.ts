@@ -1,6 +1,6 @@
 import type { Octokit } from '@octokit/core'
 import { numeric, ownerAndName, pathName } from './address.ts'
-import type { RepositoryRef } from './repository-ref.ts'
+import type { RepositoryRef } from './address.ts'
 import { REPEATABLE } from './client.ts'
 import { Refused, found } from './failure.ts'
 

@@ -2,7 +2,7 @@ import type { Octokit } from '@octokit/core'
 import type { Endpoints } from '@octokit/types'
 import { RetryLater } from '#shared/errors.ts'
 import { branchName, numeric, ownerAndName } from './address.ts'
-import type { RepositoryRef } from './repository-ref.ts'
+import type { RepositoryRef } from './address.ts'
 import { Refused, found } from './failure.ts'
 import { GHOST } from './ghost.ts'
 

@@ -1,42 +1,10 @@
 import type { Octokit } from '@octokit/core'
-import type { Endpoints } from '@octokit/types'
-import { RetryLater } from '#shared/errors.ts'
 import { numeric, ownerAndName } from './address.ts'
-import type { RepositoryRef } from './repository-ref.ts'
-import { Refused, found } from './failure.ts'
+import type { RepositoryRef } from './address.ts'
+import { NotThere, found, isAbsent } from './failure.ts'
 import { GHOST } from './ghost.ts'
 import { PER_PAGE, backward } from './pages.ts'
-
-/** A repository as it is now. */
-export interface Repository {
-  readonly id: string
-  readonly fullName: string
-  readonly defaultBranch: string
-  readonly private: boolean
-  readonly archived: boolean
-}
-
-/**
- * The repository with this id. Undefined: deleted, or not visible to us; another one that took its name is never answered. RetryLater
- * while it has another name than `fullName`: what is asked under the old name could concern another repository.
- */
-export async function readRepository(octokit: Octokit, repository: RepositoryRef): Promise<Repository | undefined> {
-  const id = numeric(repository.repositoryId)
-  const data = (await found(octokit.request('GET /repositories/{repository_id}', { repository_id: id }))) as
-    | Endpoints['GET /repos/{owner}/{repo}']['response']['data']
-    | undefined
-  if (data === undefined || data.id !== id) return undefined
-  if (data.full_name.toLowerCase() !== repository.fullName.toLowerCase()) {
-    throw new RetryLater('the repository has another name now', { seconds: 60 })
-  }
-  return {
-    id: String(data.id),
-    fullName: data.full_name,
-    defaultBranch: data.default_branch,
-    private: data.private,
-    archived: data.archived === true,
-  }
-}
+import { readRepository } from './repository.ts'
 
 /** An issue or a pull request as it is now. */
 export interface Subject {
@@ -75,7 +43,7 @@ export async function readSubject(
       authorId: String(data.user?.id ?? GHOST),
     }
   } catch (error) {
-    if (!(error instanceof Refused) || error.status !== 301) throw error
+    if (!(error instanceof NotThere)) throw error
     // A redirect: the issue went to another repository, or the repository to another name. The second is thrown here.
     await readRepository(octokit, repository)
     return undefined
@@ -127,7 +95,7 @@ export async function readComments(
       if (comments.length === MOST_COMMENTS) break
     }
   } catch (error) {
-    if (error instanceof Refused && (error.status === 404 || error.status === 410)) return []
+    if (isAbsent(error)) return []
     throw error
   }
   return comments.toReversed()

@@ -1,0 +1,112 @@
+import * as v from 'valibot'
+import { crashPoint } from '#shared/crash-point.ts'
+import type { Row } from '#shared/db/schema.ts'
+import { RetryLater } from '#shared/errors.ts'
+import type { Delivered } from '#shared/events/delivered.ts'
+import { RunEvent } from '#shared/events/types.ts'
+import type { Manifest } from '#shared/job/bundle.ts'
+import { ChangeMessage, type ResultManifest } from '#shared/job/result.ts'
+import type { Handler, Settlement, Writer } from '#shared/outbox/deliver.ts'
+import type { ReasonCode } from '#shared/workflow/reasons.ts'
+import { decide, type PublishedFile } from './decide.ts'
+import { display } from './finding.ts'
+import { scan } from './secret-scan.ts'
+import type { BaseTree } from './tree-rules.ts'
+import { commitMessage, pullRequestBody, refusalDetail, scanDetail } from './words.ts'
+
+/** A run whose attempt has handed in a result, and everything the decision about it rests on. */
+export interface Finished {
+  readonly run: Row<'runs'>
+  readonly project: Row<'projects'>
+  readonly change: Row<'changes'>
+  readonly manifest: Manifest
+  readonly attempt: number
+  readonly result: Extract<ResultManifest, { outcome: 'succeeded' }>
+  readonly blobs: ReadonlyMap<string, Uint8Array>
+}
+
+/** The pull request of a change. */
+export interface Published {
+  readonly commit: string
+  readonly number: number
+  readonly url: string
+}
+
+/** What the forge does for us, for one repository. */
+export interface Forge {
+  /** Whether the requester may still ask, as of now. */
+  mayStillAsk(requester: { readonly id: string; readonly login: string }): Promise<boolean>
+  baseTree(commit: string): Promise<BaseTree | undefined>
+  commit(change: { parent: string; branch: string; expectedHead: string | null; message: string; files: readonly PublishedFile[] }): Promise<string | 'branch_moved' | 'nothing_to_publish' | 'repository_gone'>
+  openPullRequest(wanted: { head: string; base: string; title: string; body: string; marker: string }): Promise<{ number: number; url: string } | { refused: string }>
+}
+
+/** What this function needs from the world, and nothing more. */
+export interface Deps {
+  finished(runId: string): Promise<Finished | undefined>
+  forge(project: Row<'projects'>): Forge
+  /** Values that must never leave, of this installation. */
+  readonly canaries: readonly string[]
+  /** Commits that this change is about to be published, if the run is still where it was seen; else false. */
+  intend(finished: Finished): Promise<boolean>
+  published(writer: Writer, finished: Finished, published: Published): Promise<void>
+  rejected(writer: Writer, finished: Finished, reason: ReasonCode, detail: string | undefined): Promise<void>
+}
+
+/** What the agent left becomes a commit and one pull request, if the stage's policy lets it. */
+export function changePublisher(deps: Deps): Handler {
+  return async (event: Delivered): Promise<Settlement> => {
+    const finished = await deps.finished(v.parse(RunEvent, event.data).run)
+    if (finished === undefined) return { outcome: 'ignored: the run is not waiting to be published' }
+    const reject = (reason: ReasonCode, detail?: string): Settlement => ({ outcome: `rejected: ${reason}`, write: (writer) => deps.rejected(writer, finished, reason, detail) })
+    const { run, project, change, manifest, result, blobs } = finished
+
+    const forge = deps.forge(project)
+    const message = v.safeParse(ChangeMessage, result.message)
+    if (!message.success) return reject('agent_gave_no_result', v.summarize(message.issues).slice(0, 300))
+    if (result.base !== manifest.base.commit) return reject('input_invalid', 'the change is against another commit')
+    const [allowed, base] = await Promise.all([forge.mayStillAsk({ id: run.requester_id, login: run.requester_login }), forge.baseTree(manifest.base.commit)])
+    if (!allowed) return reject('actor_revoked')
+    if (base === undefined) return reject('repository_gone')
+
+    const decision = decide({ scope: manifest.writeScope, branch: change.branch, changes: result.changes, base, blobs: (digest) => blobs.get(digest), message: message.output })
+    if (decision.kind === 'nothing-to-publish') return reject('nothing_to_publish')
+    if (decision.kind === 'reject') return reject('change_refused', refusalDetail(decision.findings, decision.omitted))
+    const words = { ...message.output, body: pullRequestBody(message.output, run, change) }
+    const secret = findSecret(words, decision.files, deps.canaries)
+    if (secret !== undefined) return reject('secret_found', secret)
+
+    if (!(await deps.intend(finished))) throw new RetryLater('the run moved on', { seconds: 0 })
+    crashPoint('publisher.after-intent')
+    const commit = await forge.commit({
+      parent: manifest.base.commit,
+      branch: change.branch,
+      expectedHead: change.head_commit,
+      message: commitMessage(words, run),
+      files: decision.files,
+    })
+    crashPoint('publisher.after-commit')
+    if (commit === 'branch_moved' || commit === 'nothing_to_publish' || commit === 'repository_gone') return reject(commit)
+    const pull = await forge.openPullRequest({ head: change.branch, base: manifest.base.ref, title: words.title, body: words.body, marker: `<!-- codex-k8s:change:${change.id} -->` })
+    crashPoint('publisher.after-pull-request')
+    if ('refused' in pull) return reject('change_refused', pull.refused)
+    return { outcome: `published #${pull.number}`, write: (writer) => deps.published(writer, finished, { commit, ...pull }) }
+  }
+}
+
+/** Where something that looks like a secret stands in what would be published; never what it is. */
+function findSecret(words: { title: string; body: string }, files: readonly PublishedFile[], canaries: readonly string[]): string | undefined {
+  const named = scan(
+    [
+      { name: 'the title', text: words.title },
+      { name: 'the description', text: words.body },
+      { name: 'a path', text: files.map(({ path }) => path).join('\n') },
+    ],
+    canaries,
+  )
+  if (named.length > 0) return scanDetail(named)
+  // The paths are clean by now, so they may be shown.
+  const written = files.flatMap((file) => (file.kind === 'write' ? [{ name: `\`${display(file.path)}\``, text: file.content }] : []))
+  const found = scan(written, canaries)
+  return found.length > 0 ? scanDetail(found) : undefined
+}

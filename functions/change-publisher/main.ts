@@ -1,0 +1,18 @@
+import * as v from 'valibot'
+import { connect } from '#shared/db/connect.ts'
+import { serve } from '#shared/edge/serve.ts'
+import { common, forge, readEnv } from '#shared/env.ts'
+import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
+import { createGitHub } from '#shared/forge/github/client.ts'
+import { createLog } from '#shared/log.ts'
+import { createRelay } from '#shared/outbox/relay.ts'
+import { create } from './app.ts'
+
+const env = readEnv(v.object({ ...common, ...forge }))
+const log = createLog('change-publisher', env.LOG_LEVEL)
+const db = connect(env.DATABASE_URL, { name: 'change-publisher' })
+const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
+const auth = readGitHubAuth(env.FORGE_AUTH_DIR)
+const github = createGitHub({ instance: env.GITHUB_URL, auth, log })
+
+await serve(create({ canaries: [auth.kind === 'token' ? auth.token : auth.privateKey] }, { db, relay, log, github }), { port: env.PORT, log })

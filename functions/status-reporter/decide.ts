@@ -1,0 +1,22 @@
+import type { Row } from '#shared/db/schema.ts'
+
+/** What the labels of the subject have to become once a run is over. */
+export interface LabelChange {
+  readonly remove: readonly string[]
+  readonly add: readonly string[]
+}
+
+const over: readonly Row<'runs'>['state'][] = ['refused', 'succeeded', 'failed', 'cancelled']
+
+/** Whether nothing more will happen to the run. */
+export function isOver(run: Row<'runs'>): boolean {
+  return over.includes(run.state)
+}
+
+/** The run label goes when its run is over, unless a newer run was asked for with it. A published change is in review. */
+export function labelChange(run: Row<'runs'>, label: string, inReview: string, newerActive: boolean): LabelChange {
+  return {
+    remove: isOver(run) && !newerActive && run.reason !== 'label_removed' ? [label] : [],
+    add: run.state === 'succeeded' ? [inReview] : [],
+  }
+}

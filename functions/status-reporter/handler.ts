@@ -1,0 +1,107 @@
+import * as v from 'valibot'
+import { crashPoint } from '#shared/crash-point.ts'
+import type { Row } from '#shared/db/schema.ts'
+import { sha256 } from '#shared/digest.ts'
+import type { Delivered } from '#shared/events/delivered.ts'
+import { RunEvent } from '#shared/events/types.ts'
+import type { Handler } from '#shared/outbox/deliver.ts'
+import { reasonOf } from '#shared/workflow/reasons.ts'
+import { isOver, labelChange } from './decide.ts'
+import { marker, render, type Story } from './render.ts'
+
+/** A comment that is ours to write for the moment. */
+export interface Lease {
+  readonly id: string
+  readonly commentId: string | null
+  readonly shown: string | null
+  /** Whether it was edited a moment ago. */
+  readonly fresh: boolean
+  /** Events seen when the lease was read. */
+  readonly wanted: number
+}
+
+/** A run's story and where its comment and labels are. */
+export interface Told extends Story {
+  readonly project: Row<'projects'>
+  readonly newerActive: boolean
+}
+
+/** What the forge does for us, for one repository. */
+export interface Forge {
+  /** Our own comments with the marker, oldest first. */
+  find(number: number, marker: string): Promise<readonly string[]>
+  /** Undefined: the subject is gone. */
+  create(number: number, body: string): Promise<string | undefined>
+  edit(id: string, body: string): Promise<'edited' | 'gone'>
+  remove(id: string): Promise<void>
+  changeLabels(number: number, change: { remove: readonly string[]; add: readonly string[] }): Promise<void>
+}
+
+/** What this function needs from the world, and nothing more. */
+export interface Deps {
+  told(runId: string): Promise<Told | undefined>
+  forge(project: Row<'projects'>): Forge
+  /** One more event is to be shown; the lease, if nobody else has it. */
+  lease(runId: string, event: boolean): Promise<Lease | undefined>
+  /** Commits that a comment is about to be created. */
+  intend(runId: string): Promise<void>
+  record(runId: string, lease: Lease, commentId: string, shown: string): Promise<void>
+  /** False: more events came meanwhile, the lease is still ours. */
+  release(runId: string, lease: Lease, settled: boolean): Promise<boolean>
+  /** Runs whose comment is behind and that nobody is writing. */
+  behind(): Promise<readonly string[]>
+}
+
+/** Every event of a run is one reason to bring its comment up to date; what the comment shows is the state, not the event. */
+export function statusReporter(deps: Deps): Handler {
+  return async (event: Delivered) => ({ outcome: await show(deps, v.parse(RunEvent, event.data).run, true) })
+}
+
+/** Comments that fell behind: a crash, a forge that was away, an edit that was too soon. */
+export function sweepReporter(deps: Deps): () => Promise<readonly string[]> {
+  return async () => {
+    for (const runId of await deps.behind()) await show(deps, runId, false)
+    return []
+  }
+}
+
+async function show(deps: Deps, runId: string, event: boolean): Promise<string> {
+  for (;;) {
+    const lease = await deps.lease(runId, event)
+    if (lease === undefined) return 'another is writing the comment'
+    let settled = false
+    try {
+      const told = await deps.told(runId)
+      if (told === undefined) return 'ignored: no such run'
+      settled = await write(deps, told, lease)
+    } finally {
+      if (!settled) await deps.release(runId, lease, false)
+    }
+    if (await deps.release(runId, lease, true)) return 'shown'
+    event = false
+  }
+}
+
+/** One comment per run whatever happens: the intent, a look for the marker, then the comment, then its id. */
+async function write(deps: Deps, told: Told, lease: Lease): Promise<boolean> {
+  const { run, project } = told
+  if (run.reason !== null && reasonOf(run.reason).silent === true && lease.commentId === null) return true
+  if (lease.fresh && !isOver(run)) return false
+  const forge = deps.forge(project)
+  const body = render(told)
+  const shown = sha256(body)
+  const known = lease.commentId
+  if (known === null || (lease.shown !== shown && (await forge.edit(known, body)) === 'gone')) {
+    await deps.intend(run.id)
+    const [oldest, ...others] = await forge.find(run.subject_number, marker(run.id))
+    for (const other of others) await forge.remove(other)
+    if (oldest !== undefined) await forge.edit(oldest, body)
+    crashPoint('reporter.before-create')
+    const id = oldest ?? (await forge.create(run.subject_number, body))
+    crashPoint('reporter.after-create')
+    if (id !== undefined) await deps.record(run.id, lease, id, shown)
+  } else if (lease.shown !== shown) await deps.record(run.id, lease, known, shown)
+  const labels = (project.settings as { labels?: Record<string, string> }).labels ?? {}
+  await forge.changeLabels(run.subject_number, labelChange(run, labels[run.label] ?? run.label, labels['state:in-review'] ?? 'state:in-review', told.newerActive))
+  return true
+}

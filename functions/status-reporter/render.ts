@@ -1,0 +1,60 @@
+import type { Row } from '#shared/db/schema.ts'
+import type { Manifest } from '#shared/job/bundle.ts'
+import { reasonOf } from '#shared/workflow/reasons.ts'
+
+/** Everything the comment of a run shows. */
+export interface Story {
+  readonly run: Row<'runs'>
+  readonly manifest: Manifest | undefined
+  readonly change: Row<'changes'> | undefined
+  /** Runs of the project that are before this one in the queue; undefined when it does not wait. */
+  readonly ahead: number | undefined
+  /** Tokens charged so far. */
+  readonly tokens: number
+  /** The newest lines last. */
+  readonly progress: readonly { readonly kind: string; readonly text: string }[]
+}
+
+/** By which the comment of a run is found again. */
+export const marker = (runId: string) => `<!-- codex-k8s:run:${runId} -->`
+
+const headlines: Record<Row<'runs'>['state'], string> = {
+  refused: 'not started',
+  waiting_approval: 'waits for an approval',
+  queued: 'waits for its turn',
+  starting: 'is starting',
+  running: 'is at work',
+  publishing: 'is done; the change is being checked',
+  succeeded: 'is done',
+  failed: 'failed',
+  cancelled: 'was cancelled',
+}
+
+/** The service comment: a picture of the run as it is, always the whole of it. */
+export function render({ run, manifest, change, ahead, tokens, progress }: Story): string {
+  const reason = run.reason === null ? undefined : reasonOf(run.reason)
+  const lines = [
+    marker(run.id),
+    `**\`${run.label}\` ${headlines[run.state]}**${ahead === undefined ? '' : ahead === 0 ? ' (next in line)' : ` (${ahead} ahead of it)`}`,
+  ]
+  if (change?.pull_number != null) lines.push(`Pull request: #${change.pull_number} on \`${change.branch}\`. Review it like anybody's.`)
+  if (reason !== undefined) lines.push(`${reason.says}${run.detail === null ? '' : ` Details: ${inline(run.detail)}`}`, `**Next:** ${reason.next}`)
+  else if (run.state === 'succeeded') lines.push('**Next:** review the pull request; merge it, or say there what has to change.')
+  if (progress.length > 0) lines.push(progress.map(({ kind, text }) => `- ${kind}: ${code(text)}`).join('\n'))
+  const facts = [`for @${run.requester_login}`]
+  if (manifest !== undefined) facts.push(`model \`${manifest.model}\`, effort ${manifest.effort}`, `${tokens.toLocaleString('en')} of ${manifest.budget.tokens.toLocaleString('en')} tokens`)
+  facts.push(`run \`${run.id}\``)
+  lines.push(`<sub>${facts.join(' · ')}</sub>`)
+  return `${lines.join('\n\n')}\n`
+}
+
+/** Text that somebody else wrote, on one line, between backticks. */
+function code(text: string): string {
+  const flat = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}`]/gu, ' ').trim()
+  return flat === '' ? '' : `\`${flat.slice(0, 200)}\``
+}
+
+/** Text of ours that may quote somebody: the quoted parts are in backticks already. */
+function inline(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ').replace(/@(?=[A-Za-z0-9])/g, '@\u2060').replace(/</g, '&lt;')
+}

@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto'
+import { sql } from 'kysely'
+import type { Db } from '#shared/db/connect.ts'
+import { ACTIVE_STATES } from '#shared/db/schema.ts'
+import type { Deps, Lease } from './handler.ts'
+
+/** Longer than one comment takes to write, seconds. */
+const LEASE_SECONDS = 60
+
+/** At most one edit in this time while a run is not over, seconds. */
+const EDIT_SECONDS = 10
+
+/** The reporter's part of the database. */
+export function store(db: Db): Omit<Deps, 'forge'> {
+  return {
+    async told(runId) {
+      const run = await db.selectFrom('runs').selectAll().where('id', '=', runId).executeTakeFirst()
+      if (run === undefined) return undefined
+      const [project, change, bundle, usage, progress, ahead, newer] = await Promise.all([
+        db.selectFrom('projects').selectAll().where('id', '=', run.project_id).executeTakeFirstOrThrow(),
+        run.change_id === null ? undefined : db.selectFrom('changes').selectAll().where('id', '=', run.change_id).executeTakeFirst(),
+        run.bundle_digest === null ? undefined : db.selectFrom('bundles').select('manifest').where('digest', '=', run.bundle_digest).executeTakeFirst(),
+        db.selectFrom('model_calls').select(sql<number>`coalesce(sum(charged_tokens), 0)::bigint`.as('tokens')).where('run_id', '=', runId).executeTakeFirstOrThrow(),
+        db.selectFrom('progress').select(['kind', 'text']).where('run_id', '=', runId).orderBy('attempt', 'desc').orderBy('sequence', 'desc').limit(3).execute(),
+        run.state === 'queued' ? queuedBefore(run.project_id, run.created_at) : undefined,
+        db
+          .selectFrom('runs')
+          .select('id')
+          .where('project_id', '=', run.project_id)
+          .where('subject_id', '=', run.subject_id)
+          .where('label', '=', run.label)
+          .where('id', '!=', run.id)
+          .where('state', 'in', ACTIVE_STATES)
+          .executeTakeFirst(),
+      ])
+      return { run, project, change, manifest: bundle?.manifest, tokens: usage.tokens, progress: progress.toReversed(), ahead, newerActive: newer !== undefined }
+    },
+
+    async lease(runId, event) {
+      const mine = randomUUID()
+      const { rows } = await sql<Omit<Lease, 'id'> & { mine: boolean }>`
+        insert into comments as c (run_id, wanted, lease, lease_until)
+        values (${runId}, 1, ${mine}, now() + make_interval(secs => ${LEASE_SECONDS}))
+        on conflict (run_id) do update set
+          wanted = c.wanted + ${event ? 1 : 0},
+          lease = case when c.lease_until is null or c.lease_until <= now() then excluded.lease else c.lease end,
+          lease_until = case when c.lease_until is null or c.lease_until <= now() then excluded.lease_until else c.lease_until end
+        returning lease = ${mine} as mine, comment_id as "commentId", shown, wanted,
+          coalesce(edited_at > now() - make_interval(secs => ${EDIT_SECONDS}), false) as fresh`.execute(db)
+      const row = rows[0]
+      return row?.mine === true ? { id: mine, commentId: row.commentId, shown: row.shown, fresh: row.fresh, wanted: row.wanted } : undefined
+    },
+
+    async intend(runId) {
+      await db
+        .insertInto('intents')
+        .values({ kind: 'comment', name: runId, run_id: runId })
+        .onConflict((conflict) => conflict.columns(['kind', 'name']).doNothing())
+        .execute()
+    },
+
+    async record(runId, lease, commentId, shown) {
+      await db
+        .updateTable('comments')
+        .set({ comment_id: commentId, shown, edited_at: sql`now()` })
+        .where('run_id', '=', runId)
+        .where('lease', '=', lease.id)
+        .execute()
+      await db
+        .updateTable('intents')
+        .set({ state: 'done', external_id: commentId, settled_at: sql`now()` })
+        .where('kind', '=', 'comment')
+        .where('name', '=', runId)
+        .execute()
+    },
+
+    async release(runId, lease, settled) {
+      const released = await db
+        .updateTable('comments')
+        .set({ lease: null, lease_until: null, ...(settled && { done: lease.wanted }) })
+        .where('run_id', '=', runId)
+        .where('lease', '=', lease.id)
+        .where((when) => (settled ? when('wanted', '=', lease.wanted) : when.lit(true)))
+        .returning('run_id')
+        .executeTakeFirst()
+      if (released !== undefined || !settled) return true
+      // More came while we wrote: free the lease for the next look.
+      await db.updateTable('comments').set({ lease: null, lease_until: null }).where('run_id', '=', runId).where('lease', '=', lease.id).execute()
+      return false
+    },
+
+    async behind() {
+      const rows = await db
+        .selectFrom('comments')
+        .select('run_id')
+        .whereRef('wanted', '>', 'done')
+        .where((when) => when.or([when('lease_until', 'is', null), when('lease_until', '<=', sql<Date>`now()`)]))
+        .limit(100)
+        .execute()
+      return rows.map(({ run_id }) => run_id)
+    },
+  }
+
+  async function queuedBefore(projectId: string, createdAt: Date): Promise<number> {
+    const { count } = await db
+      .selectFrom('runs')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .where('project_id', '=', projectId)
+      .where('state', '=', 'queued')
+      .where('created_at', '<', createdAt)
+      .executeTakeFirstOrThrow()
+    return count
+  }
+}
