@@ -47,6 +47,8 @@ test.each([
   ['exceeded retry limit, last status: 503 Service Unavailable', 'model_unavailable'],
   ['unexpected status 500 Internal Server Error', 'model_unavailable'],
   ['stream disconnected before completion: error sending request for url', 'model_unavailable'],
+  // What the CLI makes of an answer 500.
+  ['We’re currently experiencing high demand, which may cause temporary errors.', 'model_unavailable'],
   ['something else', 'agent_failed'],
 ])('the error %j means %s', (message, reason) => {
   expect(reasonAfter({ type: 'error', message }, { type: 'turn.failed', error: { message } })).toBe(reason)

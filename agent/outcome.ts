@@ -89,7 +89,8 @@ function failureOf(error: string | undefined): Failure {
   const code = /"code"\s*:\s*"(budget_exhausted|model_refused|model_unavailable)"/.exec(error)?.[1]
   if (code !== undefined) return new Failure(code as 'budget_exhausted', error)
   if (/unexpected status 4(?!08|29)\d\d/.test(error)) return new Failure('model_refused', error)
-  const unavailable = /status:? (?:408|429|5\d\d)|stream disconnected|error sending request|connection|timed? ?out/i
+  const unavailable =
+    /status:? (?:408|429|5\d\d)|high demand|stream disconnected|error sending request|connection|timed? ?out/i
   return new Failure(unavailable.test(error) ? 'model_unavailable' : 'agent_failed', error)
 }
 

@@ -58,16 +58,16 @@ export async function bundle({ name, entry }: Unit, folder: string): Promise<Bun
     outfile: join(target, 'main.js'),
     bundle: true,
     minify: true,
-    // Error names are part of logs, and functions of stack traces.
-    keepNames: true,
     metafile: true,
     sourcemap: true,
     sourcesContent: false,
     platform: 'node',
     target: 'node24',
     format: 'esm',
-    // pg is CommonJS and asks for Node's own modules by require.
-    banner: { js: "import{createRequire as $r}from'node:module';const require=$r(import.meta.url);" },
+    // pg is CommonJS and asks for Node's own modules by require. A long name: esbuild does not know it and gives out short ones.
+    banner: {
+      js: "import{createRequire as bannerCreateRequire}from'node:module';const require=bannerCreateRequire(import.meta.url);",
+    },
     external: ['pg-native'],
     plugins: [withoutCrashPoints],
     logLevel: 'warning',

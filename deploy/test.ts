@@ -20,7 +20,8 @@ const vitest = [join(root, 'node_modules', '.bin', 'vitest'), 'run', ...reporter
 const child = spawn(process.execPath, vitest, { cwd: root, stdio: 'inherit' })
 // Ctrl-C in a terminal reaches vitest by itself; this process waits for the end of its clean-up.
 process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'))
-process.on('SIGTERM', () => child.kill('SIGTERM'))
+// At SIGTERM vitest would go at once and leave the database server behind.
+process.on('SIGTERM', () => child.kill('SIGINT'))
 const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
 
 const { passed, failed } = count()

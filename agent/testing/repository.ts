@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { onTestFinished } from 'vitest'
 
 const env = {
   PATH: process.env['PATH'] ?? '',
@@ -35,9 +36,11 @@ export interface SampleRepository {
   readonly commit: string
 }
 
-/** An empty folder that is nobody else's. */
+/** An empty folder that is nobody else's; it goes with the test. */
 export function temporaryFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'codex-k8s-agent-'))
+  const folder = mkdtempSync(join(tmpdir(), 'codex-k8s-agent-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
 }
 
 /** Makes a repository of the files, on top of the folder `from` if one is named. */

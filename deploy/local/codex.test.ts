@@ -1,7 +1,7 @@
-import { appendFileSync, chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { appendFileSync, chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
+import { temporaryFolder } from '../../agent/testing/repository.ts'
 import { ensureCodex, probeSandbox } from './codex.ts'
 import type { Codex } from './codex.ts'
 
@@ -16,7 +16,7 @@ function script(file: string, text: string): string {
 
 /** A folder with a lockfile that names a CLI of our own on this disk, so that npm has nothing to download. */
 function localFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'codex-k8s-cli-'))
+  const folder = temporaryFolder()
   const name = `@openai/codex-linux-${process.arch}`
   const root = { name: 'x', version: '1.0.0', dependencies: { [name]: 'file:stub' } }
   const stub = { name, version: '0.1.0' }
@@ -38,7 +38,7 @@ const errorOf = (promise: Promise<unknown>): Promise<string> =>
   )
 
 test('a named binary is used as it is, and one that is no CLI is refused in one line', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'codex-k8s-cli-'))
+  const folder = temporaryFolder()
   const binary = script(join(folder, 'codex'), 'echo codex-cli 1.2.3')
   expect(await ensureCodex(() => undefined, { binary })).toEqual({ binary, version: '1.2.3' })
   const other = script(join(folder, 'other'), 'echo hello; echo world')

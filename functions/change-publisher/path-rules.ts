@@ -42,6 +42,13 @@ export function fold(path: string): string {
   return path.toUpperCase().toLowerCase().normalize('NFC')
 }
 
+/** The folders a path lies in, innermost first. */
+export function foldersOf(path: string): string[] {
+  const folders: string[] = []
+  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) folders.push(path.slice(0, end))
+  return folders
+}
+
 /** As git's own `core.protectHFS` and `core.protectNTFS`: hidden characters, a stream name, dots and blanks at the end do not count. */
 function isGitMetadata(segment: string): boolean {
   const [name = ''] = fold(segment.replace(allHidden, '')).split(':')

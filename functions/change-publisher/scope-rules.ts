@@ -1,7 +1,7 @@
 import picomatch from 'picomatch'
 import type { WriteScope } from '#shared/job/bundle.ts'
 import type { Problem } from './finding.ts'
-import { fold } from './path-rules.ts'
+import { fold, foldersOf } from './path-rules.ts'
 
 type Kind = WriteScope['kind']
 
@@ -20,7 +20,9 @@ export function scopeRules(scope: WriteScope): (path: string) => Problem | undef
   return (path) => {
     // Folded, because a file system that ignores case does so beyond the letters that a pattern's `nocase` knows.
     const folded = fold(path)
-    const pattern = patterns.find(({ matches }) => matches(folded) || matches(path))
+    // And what lies below: `.gitmodules/a` would take the place of a file that is protected.
+    const places = [folded, ...foldersOf(folded)]
+    const pattern = patterns.find(({ matches }) => places.some((place) => matches(place)))
     if (pattern) return { code: 'protected_path', detail: `is protected by ${pattern.glob}` }
     return test(folded) ? undefined : { code: 'outside_scope', detail: `is outside the stage's scope: ${what}` }
   }

@@ -1,6 +1,6 @@
 import type { ChangedPath } from '#shared/job/result.ts'
 import type { Problem } from './finding.ts'
-import { fold } from './path-rules.ts'
+import { fold, foldersOf } from './path-rules.ts'
 
 /** One path of the base commit, as a recursive listing of its tree has it. Entries of type `tree` are not needed. */
 export interface BaseEntry {
@@ -46,11 +46,4 @@ export function treeRules(base: BaseTree, changes: readonly ChangedPath[]): (pat
     add(path)
     return undefined
   }
-}
-
-/** The folders a path lies in, innermost first. */
-function foldersOf(path: string): string[] {
-  const folders: string[] = []
-  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) folders.push(path.slice(0, end))
-  return folders
 }

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { constants, gunzipSync, inflateSync } from 'node:zlib'
+import { constants, inflateRawSync } from 'node:zlib'
 
 /** Most bytes that one channel is unpacked to, all layers together: enough for 8 MiB that are encoded three times. */
 const MAX_UNPACKED_BYTES = 16 * 1024 * 1024
@@ -78,26 +78,35 @@ function decodedRuns(bytes: Buffer): Layer[] {
   return parts.length === 0 ? [] : [{ bytes: Buffer.concat(parts), offset: first }]
 }
 
-type Piece = Layer & { readonly inflate: typeof gunzipSync }
-
 const gzipMagic = Buffer.from([0x1f, 0x8b, 0x08])
 const gzipMagicInBase64 = 'H4sI'
-/** zlib at its usual levels. Only where a decoded run or a line starts: two bytes are found by chance elsewhere. */
-const zlibLevels = new Set([0x01, 0x5e, 0x9c, 0xda])
+/** zlib at its usual levels, but for the one whose mark is the text `x^`. */
+const zlibMagics = [0x01, 0x9c, 0xda].map((level) => Buffer.from([0x78, level]))
 const afterBase64 = /[^\w+/=\s"'`\\-]/
 
-/** Places that look compressed. Base64 is looked at again here, because source code may hold it in quoted pieces. */
-function* compressed(bytes: Buffer): Generator<Piece> {
-  for (const offset of positions(bytes, gzipMagic)) yield { bytes: bytes.subarray(offset), offset, inflate: gunzipSync }
-  for (const offset of [0, ...zlibLines(bytes)]) {
-    if (isZlib(bytes, offset)) yield { bytes: bytes.subarray(offset), offset, inflate: inflateSync }
+/** Raw deflate data. Base64 is looked at again here, because source code may hold it in quoted pieces. */
+function* compressed(bytes: Buffer): Generator<Layer> {
+  for (const offset of positions(bytes, gzipMagic)) yield { bytes: withoutGzipHeader(bytes.subarray(offset)), offset }
+  for (const magic of zlibMagics) {
+    // Only where a text or a decoded run starts: two bytes are found by chance elsewhere.
+    if (bytes.subarray(0, 2).equals(magic)) yield { bytes: bytes.subarray(2), offset: 0 }
+    for (const offset of positions(bytes, Buffer.concat([newline, magic]))) yield { bytes: bytes.subarray(offset + 3), offset }
   }
   for (const offset of positions(bytes, gzipMagicInBase64)) {
     const text = bytes.toString('latin1', offset, offset + MAX_PIECE)
     const end = text.search(afterBase64)
     const packed = (end < 0 ? text : text.slice(0, end)).replace(/["'`]\s{0,80}(?:\+\s{0,80})?["'`]/g, '')
-    yield { bytes: Buffer.from(packed, 'base64'), offset, inflate: gunzipSync }
+    yield { bytes: withoutGzipHeader(Buffer.from(packed, 'base64')), offset }
   }
+}
+
+/** RFC 1952. Node's own gunzip refuses a stream with text behind it or a wrong checksum; what it holds can be read all the same. */
+function withoutGzipHeader(bytes: Buffer): Buffer {
+  const flags = bytes[3] ?? 0
+  let end = 10
+  if (flags & 4) end += 2 + (bytes[end] ?? 0) + 256 * (bytes[end + 1] ?? 0)
+  for (const text of [8, 16]) if (flags & text) end = bytes.indexOf(0, end) + 1
+  return bytes.subarray(flags & 2 ? end + 2 : end)
 }
 
 function* positions(bytes: Buffer, magic: Buffer | string): Generator<number> {
@@ -108,10 +117,10 @@ function* positions(bytes: Buffer, magic: Buffer | string): Generator<number> {
   }
 }
 
-/** All that can be read of a piece, cut or not; nothing of what only looks compressed. */
-function inflated({ bytes, inflate }: Piece, budget: number): Buffer {
+/** All that can be read of a piece, also when it was cut; nothing of what only looks compressed. */
+function inflated({ bytes }: Layer, budget: number): Buffer {
   try {
-    return inflate(bytes, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: Math.max(budget, 1) })
+    return inflateRawSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: Math.max(budget, 1) })
   } catch (error) {
     if (error instanceof RangeError) throw new TooMuch('too much', { cause: error })
     return Buffer.alloc(0)

@@ -69,7 +69,8 @@ async function reason(response: Response, key: string): Promise<string> {
   const parsed = v.safeParse(ErrorBody, await readJson(response))
   if (!parsed.success) return ''
   const { code, type, param } = parsed.output.error
-  const said = [code ?? type, param].filter((word) => word != null && (key === '' || !word.includes(key)))
+  const harmless = (word: string | null | undefined) => (word == null || (key !== '' && word.includes(key)) ? [] : [word])
+  const said = [...[code, type].flatMap(harmless).slice(0, 1), ...harmless(param)]
   return said.length === 0 ? '' : `: ${said.join(', ')}`
 }
 

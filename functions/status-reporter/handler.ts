@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { crashPoint } from '#shared/crash-point.ts'
 import type { Row } from '#shared/db/schema.ts'
 import { sha256 } from '#shared/digest.ts'
+import { RetryLater } from '#shared/errors.ts'
 import type { Delivered } from '#shared/events/delivered.ts'
 import { RunEvent } from '#shared/events/types.ts'
 import type { Handler } from '#shared/outbox/deliver.ts'
@@ -69,17 +70,23 @@ async function show(deps: Deps, runId: string, event: boolean): Promise<string> 
   for (;;) {
     const lease = await deps.lease(runId, event)
     if (lease === undefined) return 'another is writing the comment'
-    let settled = false
-    try {
-      const told = await deps.told(runId)
-      if (told === undefined) return 'ignored: no such run'
-      settled = await write(deps, told, lease)
-    } finally {
-      if (!settled) await deps.release(runId, lease, false)
+    const settled = await tell(deps, runId, lease).catch(async (error: unknown) => {
+      await deps.release(runId, lease, false)
+      throw error
+    })
+    if (!settled) {
+      await deps.release(runId, lease, false)
+      return 'shown a moment ago; the next look shows it'
     }
     if (await deps.release(runId, lease, true)) return 'shown'
     event = false
   }
+}
+
+async function tell(deps: Deps, runId: string, lease: Lease): Promise<boolean> {
+  const told = await deps.told(runId)
+  if (told === undefined) throw new RetryLater(`run ${runId} is not visible yet`)
+  return write(deps, told, lease)
 }
 
 /** One comment per run whatever happens: the intent, a look for the marker, then the comment, then its id. */

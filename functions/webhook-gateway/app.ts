@@ -6,6 +6,7 @@ import { RetryLater } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Relay } from '#shared/outbox/relay.ts'
 import { webhookGateway } from './handler.ts'
+import { refuse } from './headers.ts'
 import { createSecrets } from './secrets.ts'
 import { store } from './store.ts'
 
@@ -23,10 +24,8 @@ export function create({ secretsDir }: Config, { db, relay, log }: { db: Db; rel
 
   app.get('/healthz', () => new Response('ok'))
   app.post(ROUTE, (c) => receive(c.req.param('hook'), c.req.raw))
-  app.all(ROUTE, () =>
-    problem({ status: 405, code: 'method_not_allowed', title: 'Method not allowed' }, { allow: 'POST' }),
-  )
-  app.notFound(() => problem({ status: 404, code: 'not_found', title: 'Not found' }))
+  app.all(ROUTE, () => refuse(405, 'method_not_allowed', 'Method not allowed', undefined, { allow: 'POST' }))
+  app.notFound(() => refuse(404, 'not_found', 'Not found'))
   app.onError((error) => {
     // Whatever it was, the delivery is not known to be stored: the forge must see a failure that it may repeat.
     log.error({ err: error }, 'not stored')

@@ -25,6 +25,13 @@ export function refusalOf(headers: Headers): Response | undefined {
 }
 
 /** A refusal before the body: the connection ends with it, else the server would read what it just refused. */
-export function refuse(status: number, code: string, title: string, detail?: string): Response {
-  return problem({ status, code, title, ...(detail === undefined ? {} : { detail }) }, { connection: 'close' })
+export function refuse(
+  status: number,
+  code: string,
+  title: string,
+  detail?: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const document = { status, code, title, ...(detail === undefined ? {} : { detail }) }
+  return problem(document, { ...headers, connection: 'close' })
 }

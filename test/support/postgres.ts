@@ -1,9 +1,10 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { migrate } from '#shared/db/migrate.ts'
 import { administer, databaseUrl } from './administer.ts'
+import { endOrphan } from '../../deploy/local/postgres-data.ts'
 import { startPostgres } from '../../deploy/local/postgres.ts'
 
 declare module 'vitest' {
@@ -13,9 +14,12 @@ declare module 'vitest' {
   }
 }
 
+const prefix = 'codex-k8s-test-'
+
 /** Starts one PostgreSQL for the whole run, with one migrated database that each test copies. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const folder = mkdtempSync(join(tmpdir(), 'codex-k8s-test-'))
+  await clearAway()
+  const folder = mkdtempSync(join(tmpdir(), prefix))
   // As root the server runs under another account, which has to get there.
   chmodSync(folder, 0o711)
   const server = await startPostgres({
@@ -30,5 +34,19 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   return async () => {
     await server.stop()
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Ends what a killed test run left behind. */
+async function clearAway(): Promise<void> {
+  for (const name of readdirSync(tmpdir()).filter((each) => each.startsWith(prefix))) {
+    const folder = join(tmpdir(), name)
+    try {
+      if (!existsSync(join(folder, 'data.owner'))) continue
+      await endOrphan(join(folder, 'data'), () => {})
+      if (!existsSync(join(folder, 'data', 'postmaster.pid'))) rmSync(folder, { recursive: true, force: true })
+    } catch {
+      // Another run's, alive.
+    }
   }
 }

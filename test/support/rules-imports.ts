@@ -2,6 +2,7 @@ import { foldersIn, importsOf, isTest, under, type Files } from './repository.ts
 
 /** Functions meet in an event or in `shared/`; a decision is pure; only what starts everything imports functions. */
 export function functionImports(files: Files): string[] {
+  const pure = pureFiles(files)
   return [...files].flatMap(([path, text]) => {
     if (!path.endsWith('.ts')) return []
     const inFunction = path.startsWith('functions/')
@@ -12,11 +13,32 @@ export function functionImports(files: Files): string[] {
         problems.push(`${path}: ${each.from} leaves its folder`)
       if (each.path?.startsWith('functions/') && (inFunction ? !each.path.startsWith(own) : !mayImportFunctions(path)))
         problems.push(`${path}: imports the function file ${each.path}`)
-      if (/\/(decide|job-spec)\.ts$/.test(path) && !each.typeOnly)
+      if (isDecision(path) && !each.typeOnly && !each.from.startsWith('./'))
         problems.push(`${path}: ${each.from} is more than a type`)
+      if (pure.has(path) && !each.typeOnly && touchesTheWorld.test(each.from))
+        problems.push(`${path}: a decision is made of it, and ${each.from} touches the world`)
       return problems
     })
   })
+}
+
+/** Databases, sockets, files and clocks; computing with `node:crypto` or a matcher of globs is as pure as arithmetic. */
+const touchesTheWorld =
+  /^(#shared\/(db|outbox|run|edge|forge|env|log)\b|pg$|kysely|hono|@hono|pino|@octokit|@gitbeaker|@kubernetes|node:(?!crypto|buffer|path|util|assert))/
+
+function isDecision(path: string): boolean {
+  return /^functions\/[^/]+\/(decide|job-spec)\.ts$/.test(path)
+}
+
+/** Decisions, and the files beside them that they are made of. */
+function pureFiles(files: Files): Set<string> {
+  const pure = new Set([...files.keys()].filter(isDecision))
+  for (const path of pure) {
+    for (const each of importsOf(path, files.get(path) ?? '')) {
+      if (!each.typeOnly && each.path && each.from.startsWith('./')) pure.add(each.path)
+    }
+  }
+  return pure
 }
 
 function mayImportFunctions(path: string): boolean {
@@ -24,7 +46,16 @@ function mayImportFunctions(path: string): boolean {
 }
 
 /** Folders of `shared/` from the ground up; files directly in it are the ground. A layer imports what is below or beside it. */
-const layers: Readonly<Record<string, number>> = { '': 0, events: 1, workflow: 1, job: 1, db: 2, outbox: 3, edge: 4 }
+const layers: Readonly<Record<string, number>> = {
+  '': 0,
+  events: 1,
+  workflow: 1,
+  job: 1,
+  db: 2,
+  outbox: 3,
+  run: 4,
+  edge: 4,
+}
 
 /** Imports inside `shared/` go downwards; `forge/` stands beside, on the first two layers, and nothing there stands on it. */
 export function sharedLayers(files: Files): string[] {
@@ -52,7 +83,7 @@ const alone: Readonly<Record<string, string>> = {}
 
 /**
  * What is in `shared/` has two users. Tests do not count; a type that another declaration of its own file speaks of is
- * part of that one.
+ * part of that one. In `forge/` one user is enough: an adapter lies with the other capabilities of its forge.
  */
 export function sharedUsers(files: Files, exceptions: Readonly<Record<string, string>> = alone): string[] {
   if (foldersIn(files, 'functions/').length === 0) return []
@@ -72,8 +103,9 @@ export function sharedUsers(files: Files, exceptions: Readonly<Record<string, st
       if (isType && (text.match(new RegExp(`\\b${name}\\b`, 'g'))?.length ?? 0) > 1) return []
       const key = `${path}#${name}`
       const count = new Set([...(users.get(key) ?? []), ...(users.get(`${path}#*`) ?? [])]).size
-      if (key in exceptions) return count < 2 ? [] : [`${key}: has ${count} users and needs no exception any more`]
-      return count < 2 ? [`${key}: ${count === 1 ? 'one user' : 'no user'}`] : []
+      const needed = path.startsWith('shared/forge/') ? 1 : 2
+      if (key in exceptions) return count < needed ? [] : [`${key}: has ${count} users and needs no exception any more`]
+      return count < needed ? [`${key}: ${count === 1 ? 'one user' : 'no user'}`] : []
     })
   })
 }

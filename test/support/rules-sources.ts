@@ -58,8 +58,8 @@ export function migrations(files: Files): string[] {
 export function registries(files: Files): string[] {
   const lock = files.get('package-lock.json') ?? '{}'
   const { packages = {} } = JSON.parse(lock) as { packages?: Record<string, Record<string, unknown>> }
-  const resolved = Object.entries(packages).flatMap(([path, { funding: _, ...entry }]) => {
-    const text = JSON.stringify(entry)
+  const resolved = Object.entries(packages).flatMap(([path, entry]) => {
+    const text = JSON.stringify({ ...entry, funding: undefined })
     return 'resolved' in entry || text.includes('://') ? [`package-lock.json: ${path} says where it comes from`] : []
   })
   const npmrc = (files.get('.npmrc') ?? '').split('\n').filter((line) => /:\/\/|^\s*(@[^:]+:)?registry\s*=/.test(line))

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { playBroker, post, settled, startFunction, trigger } from './testing.ts'
 
-const answer = (status: number, body = '') => new Response(body || null, { status })
+// With somewhere else to go, which a broker does not follow.
+const answer = (status: number) => new Response(null, { status, headers: { location: '/elsewhere' } })
 
 describe('an answer', () => {
   test.for([200, 202, 204, 299])('%i without a body settles the event', async (status) => {

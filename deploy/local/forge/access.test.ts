@@ -14,7 +14,11 @@ test.for([
 ] as const)('a collaborator with %s has permission %s and role %s', async ([given, permission, role_name]) => {
   const forge = await forgeFor()
   const alice = forge.as('alice')
-  await alice.request('PUT /repos/{owner}/{repo}/collaborators/{username}', { ...at, username: 'eve', permission: given })
+  await alice.request('PUT /repos/{owner}/{repo}/collaborators/{username}', {
+    ...at,
+    username: 'eve',
+    permission: given,
+  })
   const { data } = await alice.request(PERMISSION, { ...at, username: 'eve' })
   expect(data).toMatchObject({ permission, role_name, user: { id: 1003, login: 'eve' } })
 })
@@ -23,15 +27,25 @@ test('a stranger reads what is public, an unknown user does not exist', async ()
   const forge = await forgeFor()
   const alice = forge.as('alice')
   await alice.request('DELETE /repos/{owner}/{repo}/collaborators/{username}', { ...at, username: 'bob' })
-  expect((await alice.request(PERMISSION, { ...at, username: 'bob' })).data).toMatchObject({ permission: 'read', role_name: 'read' })
+  expect((await alice.request(PERMISSION, { ...at, username: 'bob' })).data).toMatchObject({
+    permission: 'read',
+    role_name: 'read',
+  })
   expect(await refused(alice.request(PERMISSION, { ...at, username: 'nobody' }))).toMatchObject({ status: 404 })
-  expect(await refused(forge.as('bob').request('PUT /repos/{owner}/{repo}/collaborators/{username}', { ...at, username: 'bob' }))).toMatchObject({ status: 403 })
+  expect(
+    await refused(
+      forge.as('bob').request('PUT /repos/{owner}/{repo}/collaborators/{username}', { ...at, username: 'bob' }),
+    ),
+  ).toMatchObject({ status: 403 })
 })
 
 test('an unknown token is refused, whatever it asks for', async () => {
   const forge = await forgeFor()
   const nobody = new Octokit({ baseUrl: forge.url, auth: 'token-nobody' })
-  expect(await refused(nobody.request('GET /repos/{owner}/{repo}', at))).toMatchObject({ status: 401, message: 'Bad credentials' })
+  expect(await refused(nobody.request('GET /repos/{owner}/{repo}', at))).toMatchObject({
+    status: 401,
+    message: 'Bad credentials',
+  })
 })
 
 test('an installation token acts as the bot, within its permissions, for an hour', async () => {
@@ -67,7 +81,10 @@ test('a JWT that is expired, foreign or unsigned is refused', async () => {
   const now = Math.floor(Date.now() / 1000)
   const forged = `${part({ alg: 'RS256' })}.${part({ iss: 42, iat: now, exp: now + 60 })}.AAAA`
   const response = await fetch(`${forge.url}/app`, { headers: { authorization: `Bearer ${forged}` } })
-  expect([response.status, await response.json()]).toMatchObject([401, { message: 'A JSON web token could not be decoded' }])
+  expect([response.status, await response.json()]).toMatchObject([
+    401,
+    { message: 'A JSON web token could not be decoded' },
+  ])
 })
 
 test('a repository made at run time is the App s once it is installed there', async () => {
@@ -75,7 +92,13 @@ test('a repository made at run time is the App s once it is installed there', as
   const bob = forge.as('bob')
   await bob.request('POST /user/repos', { name: 'fresh' })
   const content = Buffer.from('hello\n').toString('base64')
-  await bob.request('PUT /repos/{owner}/{repo}/contents/{path}', { owner: 'bob', repo: 'fresh', path: 'a.txt', message: 'First', content })
+  await bob.request('PUT /repos/{owner}/{repo}/contents/{path}', {
+    owner: 'bob',
+    repo: 'fresh',
+    path: 'a.txt',
+    message: 'First',
+    content,
+  })
   const { asApp } = await forge.app()
   const lookup = () => asApp.request('GET /repos/{owner}/{repo}/installation', { owner: 'bob', repo: 'fresh' })
   expect(await refused(lookup())).toMatchObject({ status: 404 })
@@ -87,7 +110,11 @@ test('requests are counted per token and stop at the limit', async () => {
   const forge = await forgeFor({ rate_limit: 3 })
   const [alice, bob] = [forge.as('alice'), forge.as('bob')]
   const { headers } = await alice.request('GET /repos/{owner}/{repo}', at)
-  expect(headers).toMatchObject({ 'x-ratelimit-limit': '3', 'x-ratelimit-remaining': '2', 'x-ratelimit-resource': 'core' })
+  expect(headers).toMatchObject({
+    'x-ratelimit-limit': '3',
+    'x-ratelimit-remaining': '2',
+    'x-ratelimit-resource': 'core',
+  })
   await alice.request('GET /repos/{owner}/{repo}', at)
   await alice.request('GET /repos/{owner}/{repo}', at)
   expect(await refused(alice.request('GET /repos/{owner}/{repo}', at))).toMatchObject({ status: 403 })

@@ -29,7 +29,12 @@ export function appRoutes(app: Hono<Env>, forge: Forge): void {
   })
   app.get('/app/installations', (c) => {
     const owner = appOf(c)
-    return c.json(paginate(c, owner.installations.map((installation) => installationJson(forge, owner, installation))))
+    return c.json(
+      paginate(
+        c,
+        owner.installations.map((installation) => installationJson(forge, owner, installation)),
+      ),
+    )
   })
   app.get('/app/installations/:id{[0-9]+}', (c) => {
     const { owner, installation } = one(c)
@@ -47,26 +52,48 @@ export function appRoutes(app: Hono<Env>, forge: Forge): void {
     const permissions = permissionsAsked(body['permissions'], owner.permissions)
     const repositories = repositoriesAsked(forge, installation, body)
     const grant = forge.credentials.issue(owner, installation, { permissions, repositories })
-    const selected = repositories === 'all' ? [] : repositories.map((id) => forge.state.repos.get(id)).filter((repo) => repo !== undefined)
+    const selected =
+      repositories === 'all'
+        ? []
+        : repositories.map((id) => forge.state.repos.get(id)).filter((repo) => repo !== undefined)
     return c.json(
       {
-        token: grant.token, expires_at: grant.expiresAt.toISOString().replace('.000Z', 'Z'), permissions,
+        token: grant.token,
+        expires_at: grant.expiresAt.toISOString().replace('.000Z', 'Z'),
+        permissions,
         repository_selection: repositories === 'all' ? 'all' : 'selected',
-        ...(repositories === 'all' ? {} : { repositories: selected.map(({ id, name, full_name, private: hidden }) => ({ id, name, full_name, private: hidden })) }),
+        ...(repositories === 'all'
+          ? {}
+          : {
+              repositories: selected.map(({ id, name, full_name, private: hidden }) => ({
+                id,
+                name,
+                full_name,
+                private: hidden,
+              })),
+            }),
       },
       201,
     )
   })
   app.get('/installation/repositories', (c) => {
     const caller = c.get('caller')
-    if (caller.kind !== 'installation') throw forbidden('You must authenticate with an installation access token in order to list repositories for an installation.')
+    if (caller.kind !== 'installation')
+      throw forbidden(
+        'You must authenticate with an installation access token in order to list repositories for an installation.',
+      )
     const { grant, installation } = caller
-    const repos = forge.state.repos.all().filter(
-      (repo) => installationOn(caller.app, repo) === installation && (grant.repositories === 'all' || grant.repositories.includes(repo.id)),
-    )
+    const repos = forge.state.repos
+      .all()
+      .filter(
+        (repo) =>
+          installationOn(caller.app, repo) === installation &&
+          (grant.repositories === 'all' || grant.repositories.includes(repo.id)),
+      )
     const selection = grant.repositories === 'all' ? 'all' : 'selected'
     return c.json({
-      total_count: repos.length, repository_selection: selection,
+      total_count: repos.length,
+      repository_selection: selection,
       repositories: repos.map(({ id, name, full_name, private: hidden }) => ({ id, name, full_name, private: hidden })),
     })
   })
@@ -80,15 +107,29 @@ function permissionsAsked(raw: unknown, granted: Readonly<Record<string, string>
   return Object.fromEntries(asked)
 }
 
-function repositoriesAsked(forge: Forge, installation: Installation, body: Readonly<Record<string, unknown>>): 'all' | readonly number[] {
+function repositoriesAsked(
+  forge: Forge,
+  installation: Installation,
+  body: Readonly<Record<string, unknown>>,
+): 'all' | readonly number[] {
   const { repositories: names, repository_ids: ids } = body
-  if (names === undefined && ids === undefined) return installation.repositories === 'all' ? 'all' : [...installation.repositories]
-  const own = forge.state.repos.all().filter(({ id, owner_id }) =>
-    owner_id === installation.account.id && (installation.repositories === 'all' || installation.repositories.has(id)))
+  if (names === undefined && ids === undefined)
+    return installation.repositories === 'all' ? 'all' : [...installation.repositories]
+  const own = forge.state.repos
+    .all()
+    .filter(
+      ({ id, owner_id }) =>
+        owner_id === installation.account.id &&
+        (installation.repositories === 'all' || installation.repositories.has(id)),
+    )
   const wanted = [names ?? ids].flat()
-  const found = wanted.map((asked) => own.find(({ id, name }) => asked === id || String(asked).toLowerCase() === name.toLowerCase()))
+  const found = wanted.map((asked) =>
+    own.find(({ id, name }) => asked === id || String(asked).toLowerCase() === name.toLowerCase()),
+  )
   if (found.some((repo) => repo === undefined)) {
-    throw invalid('There is at least one repository that does not exist or is not accessible to the parent installation.')
+    throw invalid(
+      'There is at least one repository that does not exist or is not accessible to the parent installation.',
+    )
   }
   return found.filter((repo) => repo !== undefined).map(({ id }) => id)
 }

@@ -1,11 +1,12 @@
 import type { Context, Hono } from 'hono'
 
 import type { Env, Forge } from './forge.ts'
-import { forward } from './forward.ts'
+import { askAsOwner, forward } from './forward.ts'
 import { checkLength, objectBody } from './issues.ts'
+import { issueOf } from './label-events.ts'
 import { demand, repositoryOf } from './permissions.ts'
 import { requestContext } from './context.ts'
-import { notFound, validationFailed } from './reply.ts'
+import { notFound, paginate, validationFailed } from './reply.ts'
 
 const PERMISSIONS = ['issues', 'pull_requests']
 
@@ -15,6 +16,24 @@ export function commentRoutes(app: Hono<Env>, forge: Forge): void {
     demand(forge, c.get('caller'), repositoryOf(forge, c), 'pull', PERMISSIONS)
     checkBody(c)
     return forward(forge, c)
+  })
+  app.get('/repos/:owner/:repo/issues/:number{[0-9]+}/comments', async (c) => {
+    const since = c.req.query('since')
+    if (since === undefined) return forward(forge, c)
+    const repo = repositoryOf(forge, c)
+    const { number } = issueOf(forge, c, repo)
+    const all: { updated_at: string }[] = []
+    for (let page = 1; all.length === (page - 1) * 100; page++) {
+      all.push(
+        ...((await askAsOwner(forge, repo, `/issues/${number}/comments?per_page=100&page=${page}`)) as typeof all),
+      )
+    }
+    return c.json(
+      paginate(
+        c,
+        all.filter(({ updated_at }) => Date.parse(updated_at) >= Date.parse(since)),
+      ),
+    )
   })
   app.patch('/repos/:owner/:repo/issues/comments/:id{[0-9]+}', (c) => {
     const before = commentOf(forge, c)
@@ -32,7 +51,12 @@ export function commentRoutes(app: Hono<Env>, forge: Forge): void {
 function checkBody(c: Context<Env>): void {
   const { body } = objectBody(c)
   if (typeof body !== 'string' || body.trim() === '') {
-    throw validationFailed({ resource: 'IssueComment', code: 'unprocessable', field: 'data', message: 'Body cannot be blank' })
+    throw validationFailed({
+      resource: 'IssueComment',
+      code: 'unprocessable',
+      field: 'data',
+      message: 'Body cannot be blank',
+    })
   }
   checkLength(body, 'IssueComment')
 }

@@ -50,7 +50,13 @@ function differences(ours: unknown, theirs: readonly unknown[], path: string): s
   const shared = Object.keys(objects[0] ?? {}).filter((key) => objects.every((one) => key in one))
   return shared.flatMap((key) => {
     const below = `${path}.${key}`
-    return key in ours ? differences(ours[key], objects.map((one) => one[key]), below) : [`${below}: missing`]
+    return key in ours
+      ? differences(
+          ours[key],
+          objects.map((one) => one[key]),
+          below,
+        )
+      : [`${below}: missing`]
   })
 }
 
@@ -59,22 +65,72 @@ test('webhooks have every field, of the same type, that all published examples s
   const hooks = await sink()
   const alice = forge.as('alice')
   const { asBot } = await forge.app()
-  await alice.request('POST /repos/{owner}/{repo}/hooks', { ...at, config: { url: hooks.url, content_type: 'json' }, events: ['*'] })
-  await alice.request('POST /repos/{owner}/{repo}/issues', { ...at, title: 'Wrong sum', body: 'It is.', assignees: ['bob'] })
-  await alice.request('POST /repos/{owner}/{repo}/issues/{issue_number}/labels', { ...at, issue_number: 1, labels: ['bug'] })
-  await alice.request('DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}', { ...at, issue_number: 1, name: 'bug' })
-  await alice.request('PATCH /repos/{owner}/{repo}/issues/{issue_number}', { ...at, issue_number: 1, title: 'Wrong sums' })
-  const { data: comment } = await asBot.request('POST /repos/{owner}/{repo}/issues/{issue_number}/comments', { ...at, issue_number: 1, body: 'Hm.' })
-  await asBot.request('PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}', { ...at, comment_id: comment.id, body: 'Aha.' })
+  await alice.request('POST /repos/{owner}/{repo}/hooks', {
+    ...at,
+    config: { url: hooks.url, content_type: 'json' },
+    events: ['*'],
+  })
+  await alice.request('POST /repos/{owner}/{repo}/issues', {
+    ...at,
+    title: 'Wrong sum',
+    body: 'It is.',
+    assignees: ['bob'],
+  })
+  await alice.request('POST /repos/{owner}/{repo}/issues/{issue_number}/labels', {
+    ...at,
+    issue_number: 1,
+    labels: ['bug'],
+  })
+  await alice.request('DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}', {
+    ...at,
+    issue_number: 1,
+    name: 'bug',
+  })
+  await alice.request('PATCH /repos/{owner}/{repo}/issues/{issue_number}', {
+    ...at,
+    issue_number: 1,
+    title: 'Wrong sums',
+  })
+  const { data: comment } = await asBot.request('POST /repos/{owner}/{repo}/issues/{issue_number}/comments', {
+    ...at,
+    issue_number: 1,
+    body: 'Hm.',
+  })
+  await asBot.request('PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}', {
+    ...at,
+    comment_id: comment.id,
+    body: 'Aha.',
+  })
   const { data: main } = await asBot.request('GET /repos/{owner}/{repo}/git/ref/{ref}', { ...at, ref: 'heads/main' })
   await asBot.request('POST /repos/{owner}/{repo}/git/refs', { ...at, ref: 'refs/heads/fix', sha: main.object.sha })
-  const write = (path: string) => ({ ...at, path, message: path, branch: 'fix', content: Buffer.from(path).toString('base64') })
+  const write = (path: string) => ({
+    ...at,
+    path,
+    message: path,
+    branch: 'fix',
+    content: Buffer.from(path).toString('base64'),
+  })
   await asBot.request('PUT /repos/{owner}/{repo}/contents/{path}', write('one.txt'))
-  await asBot.request('POST /repos/{owner}/{repo}/pulls', { ...at, title: 'Fix', body: 'Adds.', head: 'fix', base: 'main' })
-  await alice.request('POST /repos/{owner}/{repo}/issues/{issue_number}/labels', { ...at, issue_number: 2, labels: ['bug'] })
+  await asBot.request('POST /repos/{owner}/{repo}/pulls', {
+    ...at,
+    title: 'Fix',
+    body: 'Adds.',
+    head: 'fix',
+    base: 'main',
+  })
+  await alice.request('POST /repos/{owner}/{repo}/issues/{issue_number}/labels', {
+    ...at,
+    issue_number: 2,
+    labels: ['bug'],
+  })
   await asBot.request('PUT /repos/{owner}/{repo}/contents/{path}', write('two.txt'))
   await hooks.next('pull_request.synchronize')
-  await alice.request('POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews', { ...at, pull_number: 2, event: 'REQUEST_CHANGES', body: 'No.' })
+  await alice.request('POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews', {
+    ...at,
+    pull_number: 2,
+    event: 'REQUEST_CHANGES',
+    body: 'No.',
+  })
   await alice.request('PATCH /repos/{owner}/{repo}/pulls/{pull_number}', { ...at, pull_number: 2, state: 'closed' })
   await alice.request('PATCH /repos/{owner}/{repo}/issues/{issue_number}', { ...at, issue_number: 1, state: 'closed' })
 
@@ -85,7 +141,7 @@ test('webhooks have every field, of the same type, that all published examples s
     const exact = all.filter((example) => action === undefined || example['action'] === action)
     // Nobody published an `issues.closed`: it is held against what all events of issues share.
     const theirs = exact.length > 0 ? exact : all
-    expect(theirs.length, name).toBeGreaterThan(0)
+    expect(theirs).not.toEqual([])
     found.push(...differences((await hooks.next(name)).body, theirs, name))
   }
   expect(found.filter((one) => !EXCEPTIONS.some(([path]) => path.test(one)))).toEqual([])

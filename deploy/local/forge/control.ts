@@ -6,20 +6,32 @@ import { installationOn } from './forge.ts'
 import { ApiError, notFound } from './reply.ts'
 import type { Json } from './reply.ts'
 import type { RepoRow } from './rows.ts'
-import { addUser } from './seed.ts'
+import { addUser } from './users.ts'
 import { installationJson, seconds, userJson } from './shapes.ts'
 
 const FaultBody = v.strictObject({
   method: v.exactOptional(v.string()),
-  path: v.pipe(v.string(), v.check((path) => isPattern(path), 'not a regular expression')),
+  path: v.pipe(
+    v.string(),
+    v.check((path) => isPattern(path), 'not a regular expression'),
+  ),
   times: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  // oxlint-disable-next-line unicorn/no-thenable -- the word tests use; nothing awaits it
   then: v.union([
     v.picklist(['drop-before', 'apply-then-drop']),
     v.strictObject({ delayMs: v.number() }),
-    v.strictObject({ status: v.number(), headers: v.exactOptional(v.record(v.string(), v.string())), body: v.exactOptional(v.unknown()) }),
+    v.strictObject({
+      status: v.number(),
+      headers: v.exactOptional(v.record(v.string(), v.string())),
+      body: v.exactOptional(v.unknown()),
+    }),
   ]),
 })
-const UserBody = v.strictObject({ login: v.string(), token: v.exactOptional(v.string()), name: v.exactOptional(v.string()) })
+const UserBody = v.strictObject({
+  login: v.string(),
+  token: v.exactOptional(v.string()),
+  name: v.exactOptional(v.string()),
+})
 
 /** What tests do to the forge, and ask it, behind the back of the control plane. */
 export function controlRoutes(app: Hono<Env>, forge: Forge): void {
@@ -34,7 +46,10 @@ export function controlRoutes(app: Hono<Env>, forge: Forge): void {
     forge.faults.clear()
     return c.body(null, 204)
   })
-  for (const [word, paused] of [['pause', true], ['resume', false]] as const) {
+  for (const [word, paused] of [
+    ['pause', true],
+    ['resume', false],
+  ] as const) {
     app.post(`/_forge/hooks/${word}`, (c) => {
       forge.deliveries.pause(paused)
       return c.json({ paused })
@@ -54,9 +69,16 @@ export function controlRoutes(app: Hono<Env>, forge: Forge): void {
   app.get('/_forge/apps', (c) =>
     c.json(
       forge.apps.map(({ id, clientId, slug, bot, privateKey, hook, installations }) => ({
-        id, clientId, slug, bot: { id: bot.id, login: bot.login }, privateKey, hook: { url: hook.config.url, secret: hook.config.secret ?? null },
+        id,
+        clientId,
+        slug,
+        bot: { id: bot.id, login: bot.login },
+        privateKey,
+        hook: { url: hook.config.url, secret: hook.config.secret ?? null },
         installations: installations.map(({ id: installation, account, repositories }) => ({
-          id: installation, account: account.login, repositories: repositories === 'all' ? 'all' : [...repositories],
+          id: installation,
+          account: account.login,
+          repositories: repositories === 'all' ? 'all' : [...repositories],
         })),
       })),
     ),
@@ -78,7 +100,12 @@ function install(forge: Forge, repo: RepoRow): Json {
   installation = app.installations.find((one) => one.account.id === account.id)
   const created = installation === undefined
   if (!installation) {
-    installation = { id: forge.nextId(), account, repositories: new Set<number>(), createdAt: seconds(new Date().toISOString()) }
+    installation = {
+      id: forge.nextId(),
+      account,
+      repositories: new Set<number>(),
+      createdAt: seconds(new Date().toISOString()),
+    }
     app.installations.push(installation)
   }
   if (installation.repositories !== 'all') installation.repositories.add(repo.id)
@@ -86,10 +113,21 @@ function install(forge: Forge, repo: RepoRow): Json {
   const brief = [{ id: repo.id, name: repo.name, full_name: repo.full_name, private: repo.private }]
   const payload = created
     ? { action: 'created', installation: json, repositories: brief, requester: null }
-    : { action: 'added', installation: json, repository_selection: 'selected', repositories_added: brief, repositories_removed: [], requester: null }
+    : {
+        action: 'added',
+        installation: json,
+        repository_selection: 'selected',
+        repositories_added: brief,
+        repositories_removed: [],
+        requester: null,
+      }
   if (app.hook.config.url && app.hook.active) {
     forge.deliveries.send(app.hook, {
-      event: created ? 'installation' : 'installation_repositories', action: payload.action, installationId: installation.id, repositoryId: null, about: { repo: repo.full_name, number: null },
+      event: created ? 'installation' : 'installation_repositories',
+      action: payload.action,
+      installationId: installation.id,
+      repositoryId: null,
+      about: { repo: repo.full_name, number: null },
       payload: JSON.stringify({ ...payload, sender: userJson(forge, account) }),
     })
   }
@@ -105,7 +143,13 @@ async function input<T extends v.GenericSchema>(c: Context<Env>, schema: T): Pro
     throw new ApiError(400, 'Problems parsing JSON')
   }
   const parsed = v.safeParse(schema, value)
-  if (!parsed.success) throw new ApiError(422, parsed.issues.map(({ path, message }) => `${path?.map(({ key }) => String(key)).join('.')}: ${message}`).join('; '))
+  if (!parsed.success)
+    throw new ApiError(
+      422,
+      parsed.issues
+        .map(({ path, message }) => `${path?.map(({ key }) => String(key)).join('.')}: ${message}`)
+        .join('; '),
+    )
   return parsed.output
 }
 

@@ -5,7 +5,10 @@ import { appJson, seconds } from './shapes.ts'
 type World = Pick<Forge, 'url' | 'apps' | 'signed'>
 
 const VERIFIED = {
-  verified: true, reason: 'valid', signature: '-----BEGIN PGP SIGNATURE-----\n\n-----END PGP SIGNATURE-----\n', payload: '',
+  verified: true,
+  reason: 'valid',
+  signature: '-----BEGIN PGP SIGNATURE-----\n\n-----END PGP SIGNATURE-----\n',
+  payload: '',
   verified_at: null,
 }
 

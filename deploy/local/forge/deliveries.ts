@@ -16,7 +16,11 @@ export interface Delivery {
   readonly redelivery: boolean
   readonly deliveredAt: string
   readonly url: string
-  readonly request: { readonly headers: Readonly<Record<string, string>>; readonly body: string; readonly payload: string }
+  readonly request: {
+    readonly headers: Readonly<Record<string, string>>
+    readonly body: string
+    readonly payload: string
+  }
   duration: number
   status: string
   statusCode: number
@@ -61,7 +65,10 @@ export function createDeliveries(ledger: Ledger, nextId: () => number): Deliveri
   function start(hook: Hook, message: Message, guid: string, redelivery: boolean): Delivery {
     const { content_type, secret, url } = hook.config
     const body = content_type === 'json' ? message.payload : `payload=${encodeURIComponent(message.payload)}`
-    const sign = (algorithm: string) => `${algorithm}=${createHmac(algorithm, secret ?? '').update(body).digest('hex')}`
+    const sign = (algorithm: string) =>
+      `${algorithm}=${createHmac(algorithm, secret ?? '')
+        .update(body)
+        .digest('hex')}`
     const headers = {
       Accept: '*/*',
       'Content-Type': content_type === 'json' ? 'application/json' : 'application/x-www-form-urlencoded',
@@ -74,10 +81,22 @@ export function createDeliveries(ledger: Ledger, nextId: () => number): Deliveri
       ...(secret ? { 'X-Hub-Signature': sign('sha1'), 'X-Hub-Signature-256': sign('sha256') } : {}),
     }
     const delivery: Delivery = {
-      id: nextId(), guid, hookId: hook.id, event: message.event, action: message.action,
-      installationId: message.installationId, repositoryId: message.repositoryId, about: message.about, redelivery,
-      deliveredAt: new Date().toISOString(), url, request: { headers, body, payload: message.payload }, duration: 0,
-      status: 'pending', statusCode: 0, response: { headers: {}, payload: '' },
+      id: nextId(),
+      guid,
+      hookId: hook.id,
+      event: message.event,
+      action: message.action,
+      installationId: message.installationId,
+      repositoryId: message.repositoryId,
+      about: message.about,
+      redelivery,
+      deliveredAt: new Date().toISOString(),
+      url,
+      request: { headers, body, payload: message.payload },
+      duration: 0,
+      status: 'pending',
+      statusCode: 0,
+      response: { headers: {}, payload: '' },
     }
     const attempts = all.get(hook.id) ?? []
     attempts.push(delivery)
@@ -86,11 +105,25 @@ export function createDeliveries(ledger: Ledger, nextId: () => number): Deliveri
     void attempt(delivery).then(() => {
       pending--
       if (stop.signal.aborted) return
-      hook.lastResponse = { code: delivery.statusCode || null, status: delivery.statusCode < 400 ? 'active' : 'failed', message: delivery.status }
+      hook.lastResponse = {
+        code: delivery.statusCode || null,
+        status: delivery.statusCode < 400 ? 'active' : 'failed',
+        message: delivery.status,
+      }
       const { id, event, action, status, statusCode, duration } = delivery
       ledger.add('delivery', {
-        id, guid, hookId: hook.id, event, action, redelivery, status, statusCode, duration, ...message.about,
-        repositoryId: message.repositoryId, installationId: message.installationId,
+        id,
+        guid,
+        hookId: hook.id,
+        event,
+        action,
+        redelivery,
+        status,
+        statusCode,
+        duration,
+        ...message.about,
+        repositoryId: message.repositoryId,
+        installationId: message.installationId,
       })
     })
     return delivery
@@ -101,7 +134,10 @@ export function createDeliveries(ledger: Ledger, nextId: () => number): Deliveri
     try {
       if (paused) throw new Error('paused')
       const response = await fetch(delivery.url, {
-        method: 'POST', headers: delivery.request.headers, body: delivery.request.body, redirect: 'manual',
+        method: 'POST',
+        headers: delivery.request.headers,
+        body: delivery.request.body,
+        redirect: 'manual',
         signal: AbortSignal.any([stop.signal, AbortSignal.timeout(TIMEOUT)]),
       })
       const payload = await response.text()
@@ -109,7 +145,8 @@ export function createDeliveries(ledger: Ledger, nextId: () => number): Deliveri
       delivery.status = response.ok ? 'OK' : `Invalid HTTP Response: ${response.status}`
       delivery.response = { headers: Object.fromEntries(response.headers), payload: payload.slice(0, 65_536) }
     } catch (error) {
-      delivery.status = error instanceof Error && error.name === 'TimeoutError' ? 'timed out' : 'failed to connect to host'
+      delivery.status =
+        error instanceof Error && error.name === 'TimeoutError' ? 'timed out' : 'failed to connect to host'
     }
     delivery.duration = Math.round(performance.now() - begun) / 1000
   }

@@ -7,9 +7,17 @@ import { invalid, notFound } from './reply.ts'
 import type { Json } from './reply.ts'
 
 const summary = (delivery: Delivery): Json => ({
-  id: delivery.id, guid: delivery.guid, delivered_at: delivery.deliveredAt, redelivery: delivery.redelivery,
-  duration: delivery.duration, status: delivery.status, status_code: delivery.statusCode, event: delivery.event,
-  action: delivery.action, installation_id: delivery.installationId, repository_id: delivery.repositoryId,
+  id: delivery.id,
+  guid: delivery.guid,
+  delivered_at: delivery.deliveredAt,
+  redelivery: delivery.redelivery,
+  duration: delivery.duration,
+  status: delivery.status,
+  status_code: delivery.statusCode,
+  event: delivery.event,
+  action: delivery.action,
+  installation_id: delivery.installationId,
+  repository_id: delivery.repositoryId,
   throttled_at: null,
 })
 
@@ -32,9 +40,14 @@ export function deliveryRoutes(app: Hono<Env>, forge: Forge): void {
       const status = c.req.query('status')
       const failed = ({ statusCode }: Delivery) => statusCode < 200 || statusCode >= 400
       // An attempt still under way is not listed, as on GitHub.
-      const rest = forge.deliveries.of(hook).filter(
-        (one) => one.id < below && one.status !== 'pending' && (status === undefined || failed(one) === (status === 'failure')),
-      )
+      const rest = forge.deliveries
+        .of(hook)
+        .filter(
+          (one) =>
+            one.id < below &&
+            one.status !== 'pending' &&
+            (status === undefined || failed(one) === (status === 'failure')),
+        )
       const page = rest.slice(0, size)
       const last = page.at(-1)
       if (last && rest.length > size) {
@@ -48,7 +61,10 @@ export function deliveryRoutes(app: Hono<Env>, forge: Forge): void {
       const { delivery } = find(c)
       const { headers, payload } = delivery.request
       return c.json({
-        ...summary(delivery), url: delivery.url, request: { headers, payload: JSON.parse(payload) as unknown }, response: delivery.response,
+        ...summary(delivery),
+        url: delivery.url,
+        request: { headers, payload: JSON.parse(payload) as unknown },
+        response: delivery.response,
       })
     })
     app.post(`${path}/:delivery{[0-9]+}/attempts`, (c) => {

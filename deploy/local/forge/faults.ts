@@ -29,7 +29,10 @@ export function createFaults(): Faults {
     add: (fault) => void faults.push({ fault, pattern: new RegExp(fault.path), left: fault.times ?? 1 }),
     clear: () => void (faults = []),
     take(method, path) {
-      const hit = faults.find(({ fault, pattern, left }) => left > 0 && (fault.method === undefined || fault.method === method) && pattern.test(path))
+      const hit = faults.find(
+        ({ fault, pattern, left }) =>
+          left > 0 && (fault.method === undefined || fault.method === method) && pattern.test(path),
+      )
       if (hit) hit.left--
       return hit?.fault.then
     },

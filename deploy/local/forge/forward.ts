@@ -32,7 +32,9 @@ export async function forward(forge: Forge, c: Context<Env>, changed: Changed = 
 
 /** The emulator's corrected answer; throws its errors in GitHub's words. */
 export async function ask(
-  forge: Forge, c: Context<Env>, changed: Changed = {},
+  forge: Forge,
+  c: Context<Env>,
+  changed: Changed = {},
 ): Promise<{ status: ContentfulStatusCode; body: unknown; link: string | null }> {
   const method = changed.method ?? (c.req.method === 'HEAD' ? 'GET' : c.req.method)
   const path = changed.path ?? canonicalPath(forge, c)
@@ -42,7 +44,11 @@ export async function ask(
   const answer = await response.text()
   const body: unknown = answer === '' ? undefined : parse(answer)
   if (response.status >= 400) throw refusal(response.status, body, c)
-  return { status: response.status as ContentfulStatusCode, body: correct(forge, body), link: response.headers.get('link') }
+  return {
+    status: response.status as ContentfulStatusCode,
+    body: correct(forge, body),
+    link: response.headers.get('link'),
+  }
 }
 
 /** A read as the repository's owner, for what we need to know ourselves. */
@@ -73,9 +79,13 @@ function parse(text: string): unknown {
 function refusal(status: number, body: unknown, c: Context<Env>): ApiError {
   const said = isObject(body) ? String(body['message']) : 'Server Error'
   if (status === 404) {
-    const moving = /^\/repos\/[^/]+\/[^/]+\/git\/refs\//.test(c.req.path) && (c.req.method === 'PATCH' || c.req.method === 'DELETE')
+    const moving =
+      /^\/repos\/[^/]+\/[^/]+\/git\/refs\//.test(c.req.path) && (c.req.method === 'PATCH' || c.req.method === 'DELETE')
     return moving ? new ApiError(422, 'Reference does not exist') : new ApiError(404, 'Not Found')
   }
   const integration = status === 403 && said === 'Forbidden' && c.get('caller').kind === 'installation'
-  return new ApiError(status as ContentfulStatusCode, integration ? 'Resource not accessible by integration' : (MESSAGES[said] ?? said))
+  return new ApiError(
+    status as ContentfulStatusCode,
+    integration ? 'Resource not accessible by integration' : (MESSAGES[said] ?? said),
+  )
 }

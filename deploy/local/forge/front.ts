@@ -12,20 +12,22 @@ import { deliveryRoutes } from './delivery-routes.ts'
 import type { Env, Forge } from './forge.ts'
 import { forward } from './forward.ts'
 import { gitDataRoutes } from './git-data.ts'
-import { hookRoutes } from './hooks.ts'
+import { hookRoutes } from './hook-routes.ts'
 import { issueRoutes } from './issues.ts'
 import { issueEventRoutes } from './label-events.ts'
+import { mergeRoutes } from './merge.ts'
 import { permissionRoutes } from './permissions.ts'
 import { pullRoutes } from './pulls.ts'
 import type { Budget } from './rate-limit.ts'
 import { ApiError, forbidden, notFound } from './reply.ts'
 import { ping } from './webhooks.ts'
+import type { Emit } from './webhooks.ts'
 
 const BODY_LIMIT = 50 * 1024 * 1024
 const SAFE = new Set(['GET', 'HEAD'])
 
 /** The REST API: our own routes first, the emulator's for the rest. */
-export function createFront(forge: Forge, budget: (key: string, cost?: 0 | 1) => Budget): Hono<Env> {
+export function createFront(forge: Forge, emit: Emit, budget: (key: string, cost?: 0 | 1) => Budget): Hono<Env> {
   const app = new Hono<Env>()
   app.onError((error, c) => {
     if (error instanceof ApiError) return c.json(error.body(), error.status)
@@ -43,7 +45,11 @@ export function createFront(forge: Forge, budget: (key: string, cost?: 0 | 1) =>
     c.set('caller', caller)
     const { exceeded, headers } = budget(caller.key, c.req.path === '/rate_limit' ? 0 : 1)
     for (const [name, value] of Object.entries(headers)) c.header(name, value)
-    if (exceeded) throw new ApiError(403, 'API rate limit exceeded. (See https://docs.github.com/rest/overview/rate-limits-for-the-rest-api)')
+    if (exceeded)
+      throw new ApiError(
+        403,
+        'API rate limit exceeded. (See https://docs.github.com/rest/overview/rate-limits-for-the-rest-api)',
+      )
     const text = SAFE.has(c.req.method) ? '' : await readBody(c)
     c.set('text', text)
     c.set('body', parse(text))
@@ -52,7 +58,12 @@ export function createFront(forge: Forge, budget: (key: string, cost?: 0 | 1) =>
   app.get('/rate_limit', (c) => {
     const { headers } = budget(c.get('caller').key, 0)
     const number = (name: string) => Number(headers[`x-ratelimit-${name}`])
-    const core = { limit: number('limit'), used: number('used'), remaining: number('remaining'), reset: number('reset') }
+    const core = {
+      limit: number('limit'),
+      used: number('used'),
+      remaining: number('remaining'),
+      reset: number('reset'),
+    }
     return c.json({ resources: { core }, rate: core })
   })
   app.get('/user', (c) => {
@@ -69,10 +80,12 @@ export function createFront(forge: Forge, budget: (key: string, cost?: 0 | 1) =>
   issueRoutes(app, forge)
   commentRoutes(app, forge)
   pullRoutes(app, forge)
+  mergeRoutes(app, forge, emit)
   gitDataRoutes(app, forge)
 
   const rest = (c: Context<Env>) => {
-    if (c.get('caller').kind === 'anonymous' && !SAFE.has(c.req.method)) throw new ApiError(401, 'Requires authentication')
+    if (c.get('caller').kind === 'anonymous' && !SAFE.has(c.req.method))
+      throw new ApiError(401, 'Requires authentication')
     return forward(forge, c)
   }
   app.all('/repos/:owner/:repo', rest)

@@ -12,7 +12,11 @@ import type { Json } from './reply.ts'
 import type { RepoRow, TreeEntry } from './rows.ts'
 
 const TYPE_OF_MODE: Readonly<Record<string, TreeEntry['type']>> = {
-  '100644': 'blob', '100755': 'blob', '120000': 'blob', '040000': 'tree', '160000': 'commit',
+  '100644': 'blob',
+  '100755': 'blob',
+  '120000': 'blob',
+  '040000': 'tree',
+  '160000': 'commit',
 }
 
 /** The Git Data API where the emulator's differs: trees without empty folders, commits that GitHub signs for Apps. */
@@ -39,6 +43,19 @@ export function gitDataRoutes(app: Hono<Env>, forge: Forge): void {
       return signed(forge, c, objectBody(c))
     })
   }
+  app.post('/repos/:owner/:repo/git/refs', (c) => {
+    const repo = repositoryOf(forge, c)
+    demand(forge, c.get('caller'), repo, 'push', 'contents')
+    const ref = String(objectBody(c)['ref'])
+    if (!/^refs\/[^/]+\/./.test(ref))
+      throw invalid("Reference name must start with 'refs' and have at least two slashes.")
+    if (!validRef(ref)) throw invalid(`${ref} is not a valid ref name.`)
+    const inTheWay = forge.state.refs
+      .findBy('repo_id', repo.id)
+      .some((row) => row.ref.startsWith(`${ref}/`) || ref.startsWith(`${row.ref}/`))
+    if (inTheWay) throw invalid('Reference update failed')
+    return forward(forge, c)
+  })
   app.patch('/repos/:owner/:repo/git/refs/:ref{.+}', (c) => {
     demand(forge, c.get('caller'), repositoryOf(forge, c), 'push', 'contents')
     // Only a JSON true is force: the emulator would take the string "false" for it.
@@ -50,7 +67,8 @@ export function gitDataRoutes(app: Hono<Env>, forge: Forge): void {
 // A commit through an App that names no author is by its bot and signed by GitHub.
 async function signed(forge: Forge, c: Context<Env>, body: Json): Promise<Response> {
   const caller = c.get('caller')
-  if (caller.kind !== 'installation' || body['author'] !== undefined || body['committer'] !== undefined) return forward(forge, c, { body })
+  if (caller.kind !== 'installation' || body['author'] !== undefined || body['committer'] !== undefined)
+    return forward(forge, c, { body })
   const context = requestContext.getStore()
   if (context) context.signed = true
   const author = { name: caller.user.login, email: caller.user.email }
@@ -70,8 +88,10 @@ function buildTree(forge: Forge, repo: RepoRow, base: unknown, items: readonly u
     const { path, mode, sha, content } = item
     const type = typeof mode === 'string' ? TYPE_OF_MODE[mode] : undefined
     if (typeof path !== 'string' || !wellFormed(path)) throw invalid('tree.path contains a malformed path component')
-    if (typeof mode !== 'string' || type === undefined) throw invalid('tree.mode must be one of 100644, 100755, 040000, 160000, 120000')
-    if (sha !== undefined && content !== undefined) throw invalid('Must supply either tree.sha or tree.content, not both')
+    if (typeof mode !== 'string' || type === undefined)
+      throw invalid('tree.mode must be one of 100644, 100755, 040000, 160000, 120000')
+    if (sha !== undefined && content !== undefined)
+      throw invalid('Must supply either tree.sha or tree.content, not both')
     if (sha === null) {
       const gone = [...files.keys()].filter((known) => known === path || known.startsWith(`${path}/`))
       if (gone.length === 0) throw invalid('GitRPC::BadObjectState')
@@ -88,24 +108,43 @@ function buildTree(forge: Forge, repo: RepoRow, base: unknown, items: readonly u
   return objects.tree(files)
 }
 
-function entriesFor(forge: Forge, repo: RepoRow, path: string, mode: string, type: TreeEntry['type'], sha: string): [string, FileEntry][] {
+function entriesFor(
+  forge: Forge,
+  repo: RepoRow,
+  path: string,
+  mode: string,
+  type: TreeEntry['type'],
+  sha: string,
+): [string, FileEntry][] {
   const objects = objectStore(forge.state, repo.id)
-  if (type === 'tree' && objects.findTree(sha)) return [...objects.files(sha)].map(([below, entry]) => [`${path}/${below}`, entry])
+  if (type === 'tree' && objects.findTree(sha))
+    return [...objects.files(sha)].map(([below, entry]) => [`${path}/${below}`, entry])
   const blob = type === 'blob' ? forge.state.blobs.findBy('sha', sha).find((row) => row.repo_id === repo.id) : undefined
   const known = type === 'blob' ? blob !== undefined : type === 'commit' && /^[0-9a-f]{40}$/.test(sha)
   if (!known) throw invalid(`tree.sha ${sha} is not a valid ${type}`)
   return [[path, { mode, type, sha, ...(blob ? { size: blob.size } : {}) }]]
 }
 
+// The rules of git check-ref-format.
+function validRef(ref: string): boolean {
+  // oxlint-disable-next-line no-control-regex -- control characters are what is refused
+  const forbidden = /[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|\/\.|\.lock(?:\/|$)|[/.]$/
+  return !forbidden.test(ref)
+}
+
 function wellFormed(path: string): boolean {
-  return !path.includes('\0') && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && part.toLowerCase() !== '.git')
+  return (
+    !path.includes('\0') &&
+    path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && part.toLowerCase() !== '.git')
+  )
 }
 
 /** Correct what the emulator writes into its tables: real names for annotated tags, and which commits are signed. */
 export function correctObjects(forge: Pick<Forge, 'state' | 'signed'>): void {
   const { tags, commits } = forge.state
   const insertTag = tags.insert.bind(tags)
-  tags.insert = (tag) => insertTag({ ...tag, sha: objectSha('tag', tagContent({ ...tag, id: 0, created_at: '', updated_at: '' })) })
+  tags.insert = (tag) =>
+    insertTag({ ...tag, sha: objectSha('tag', tagContent({ ...tag, id: 0, created_at: '', updated_at: '' })) })
   const insertCommit = commits.insert.bind(commits)
   commits.insert = (commit) => {
     if (requestContext.getStore()?.signed) forge.signed.add(commit.sha)

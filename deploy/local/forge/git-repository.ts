@@ -36,14 +36,24 @@ export function createGitRepositories(root: string, state: State): GitRepositori
     const folder = join(root, `${repo.full_name}.git`)
     let known = written.get(repo.id)
     if (!known) {
-      await Promise.all([mkdir(join(folder, 'objects'), { recursive: true }), mkdir(join(folder, 'refs'), { recursive: true })])
-      await Promise.all([writeFile(join(folder, 'HEAD'), `ref: refs/heads/${repo.default_branch}\n`), writeFile(join(folder, 'config'), CONFIG)])
+      await Promise.all([
+        mkdir(join(folder, 'objects'), { recursive: true }),
+        mkdir(join(folder, 'refs'), { recursive: true }),
+      ])
+      await Promise.all([
+        writeFile(join(folder, 'HEAD'), `ref: refs/heads/${repo.default_branch}\n`),
+        writeFile(join(folder, 'config'), CONFIG),
+      ])
       written.set(repo.id, (known = new Set()))
     }
     const rows = [
       ...state.blobs.findBy('repo_id', repo.id).map((row) => ({ row, type: 'blob', content: () => blobContent(row) })),
-      ...state.trees.findBy('repo_id', repo.id).map((row) => ({ row, type: 'tree', content: () => treeContent(row.tree) })),
-      ...state.commits.findBy('repo_id', repo.id).map((row) => ({ row, type: 'commit', content: () => commitContent(row) })),
+      ...state.trees
+        .findBy('repo_id', repo.id)
+        .map((row) => ({ row, type: 'tree', content: () => treeContent(row.tree) })),
+      ...state.commits
+        .findBy('repo_id', repo.id)
+        .map((row) => ({ row, type: 'commit', content: () => commitContent(row) })),
       ...state.tags.findBy('repo_id', repo.id).map((row) => ({ row, type: 'tag', content: () => tagContent(row) })),
     ]
     // Taken before the first await, so that no reference points past the objects collected above.
@@ -53,14 +63,20 @@ export function createGitRepositories(root: string, state: State): GitRepositori
       await writeObject(folder, type, row.sha, content())
       known.add(row.sha)
     }
-    await replace(join(folder, 'packed-refs'), refs.sort((left, right) => (left.slice(41) < right.slice(41) ? -1 : 1)).join(''))
+    await replace(
+      join(folder, 'packed-refs'),
+      refs.sort((left, right) => (left.slice(41) < right.slice(41) ? -1 : 1)).join(''),
+    )
   }
 
   return {
     root,
     refresh(repo) {
       const next = (queues.get(repo.id) ?? Promise.resolve()).then(() => fill(repo))
-      queues.set(repo.id, next.catch(() => undefined))
+      queues.set(
+        repo.id,
+        next.catch(() => undefined),
+      )
       return next
     },
   }

@@ -8,7 +8,12 @@ import { expect, test } from 'vitest'
 import { at, forgeFor, refused, seed } from './testing.ts'
 
 const GIT = '/repos/{owner}/{repo}/git'
-const env = { PATH: process.env['PATH'], GIT_TERMINAL_PROMPT: '0', GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' }
+const env = {
+  PATH: process.env['PATH'],
+  GIT_TERMINAL_PROMPT: '0',
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_CONFIG_NOSYSTEM: '1',
+}
 const git = async (...args: string[]) => (await promisify(execFile)('git', args, { env })).stdout.trim()
 const withToken = (url: string, token: string) => `${url.replace('://', `://x-access-token:${token}@`)}/alice/calc.git`
 
@@ -17,7 +22,13 @@ async function started(overrides = {}) {
   const { asBot } = await forge.app()
   const { data } = await asBot.request(`GET ${GIT}/ref/{ref}`, { ...at, ref: 'heads/main' })
   const tree = async (entries: unknown[], base_tree?: string) =>
-    (await asBot.request(`POST ${GIT}/trees`, { ...at, tree: entries as never, ...(base_tree === undefined ? {} : { base_tree }) })).data.sha
+    (
+      await asBot.request(`POST ${GIT}/trees`, {
+        ...at,
+        tree: entries as never,
+        ...(base_tree === undefined ? {} : { base_tree }),
+      })
+    ).data.sha
   const commit = async (sha: string, ...parents: string[]) =>
     (await asBot.request(`POST ${GIT}/commits`, { ...at, message: 'Change', tree: sha, parents })).data
   return { forge, asBot, main: data.object.sha, tree, commit, folder: join(forge.data, 'clone') }
@@ -28,7 +39,11 @@ test('a clone has the files, their modes and what was committed through the API 
   await git('clone', '-q', `${forge.url}/alice/calc.git`, folder)
   expect(await readFile(join(folder, 'README.md'), 'utf8')).toBe('# calc\n')
   expect((await stat(join(folder, 'bin/run'))).mode & 0o111).toBe(0o111)
-  const binary = await asBot.request(`POST ${GIT}/blobs`, { ...at, content: Buffer.from([0, 255, 1]).toString('base64'), encoding: 'base64' })
+  const binary = await asBot.request(`POST ${GIT}/blobs`, {
+    ...at,
+    content: Buffer.from([0, 255, 1]).toString('base64'),
+    encoding: 'base64',
+  })
   const { sha } = await commit(
     await tree(
       [
@@ -42,9 +57,9 @@ test('a clone has the files, their modes and what was committed through the API 
     main,
   )
   await asBot.request(`POST ${GIT}/refs`, { ...at, ref: 'refs/heads/agent/1', sha })
-  await asBot.request(`POST ${GIT}/tags`, { ...at, tag: 'v1', message: 'First', object: sha, type: 'commit' }).then(({ data }) =>
-    asBot.request(`POST ${GIT}/refs`, { ...at, ref: 'refs/tags/v1', sha: data.sha }),
-  )
+  await asBot
+    .request(`POST ${GIT}/tags`, { ...at, tag: 'v1', message: 'First', object: sha, type: 'commit' })
+    .then(({ data }) => asBot.request(`POST ${GIT}/refs`, { ...at, ref: 'refs/tags/v1', sha: data.sha }))
   await git('-C', folder, 'fetch', '-q', '--tags', 'origin')
   expect(await git('-C', folder, 'rev-parse', 'origin/agent/1', 'v1^{commit}')).toBe(`${sha}\n${sha}`)
   expect(await git('-C', folder, 'ls-tree', '-r', '--name-only', 'origin/agent/1')).toBe(
@@ -63,7 +78,9 @@ test('a partial clone of one commit fetches what it needs', async () => {
 test('a private repository is cloned only with a token that may read it', async () => {
   const { owner: _, ...rest } = { owner: '', ...seed.repos?.[0] }
   const { forge, asBot, folder } = await started({ repos: [{ ...rest, owner: 'alice', private: true }] })
-  await expect(git('clone', '-q', `${forge.url}/alice/calc.git`, folder)).rejects.toThrow(/could not read Username|Authentication failed/)
+  await expect(git('clone', '-q', `${forge.url}/alice/calc.git`, folder)).rejects.toThrow(
+    /could not read Username|Authentication failed/,
+  )
   await expect(git('clone', '-q', withToken(forge.url, 'token-eve'), folder)).rejects.toThrow(/not found/)
   await expect(git('clone', '-q', withToken(forge.url, 'wrong'), folder)).rejects.toThrow(/Authentication failed/)
   const { token } = (await asBot.auth({ type: 'installation' })) as { token: string }
@@ -80,27 +97,55 @@ test('a push is refused', async () => {
 test('a reference moves only forward, unless forced', async () => {
   const { asBot, main, tree, commit } = await started()
   const other = await commit(await tree([{ path: 'x', mode: '100644', type: 'blob', content: 'x' }]))
-  const move = (force?: boolean) => asBot.request(`PATCH ${GIT}/refs/{ref}`, { ...at, ref: 'heads/main', sha: other.sha, ...(force ? { force } : {}) })
+  const move = (force?: boolean) =>
+    asBot.request(`PATCH ${GIT}/refs/{ref}`, { ...at, ref: 'heads/main', sha: other.sha, ...(force ? { force } : {}) })
   expect(await refused(move())).toMatchObject({ status: 422, message: 'Update is not a fast forward' })
   expect((await move(true)).data.object.sha).toBe(other.sha)
-  expect(await refused(asBot.request(`POST ${GIT}/refs`, { ...at, ref: 'refs/heads/main', sha: main }))).toMatchObject({ status: 422, message: 'Reference already exists' })
-  expect(await refused(asBot.request(`PATCH ${GIT}/refs/{ref}`, { ...at, ref: 'heads/none', sha: main }))).toMatchObject({ status: 422, message: 'Reference does not exist' })
+  expect(await refused(asBot.request(`POST ${GIT}/refs`, { ...at, ref: 'refs/heads/main', sha: main }))).toMatchObject({
+    status: 422,
+    message: 'Reference already exists',
+  })
+  expect(
+    await refused(asBot.request(`PATCH ${GIT}/refs/{ref}`, { ...at, ref: 'heads/none', sha: main })),
+  ).toMatchObject({ status: 422, message: 'Reference does not exist' })
 })
 
 test('a commit through the App without an author is signed, one by a person is not', async () => {
   const { forge, asBot, main, tree, commit } = await started()
   const sha = await tree([{ path: 'x', mode: '100644', type: 'blob', content: 'x' }], main)
-  expect(await commit(sha, main)).toMatchObject({ author: { name: 'codex-k8s[bot]' }, verification: { verified: true } })
-  const person = await forge.as('alice').request(`POST ${GIT}/commits`, { ...at, message: 'Mine', tree: sha, parents: [main] })
+  expect(await commit(sha, main)).toMatchObject({
+    author: { name: 'codex-k8s[bot]' },
+    verification: { verified: true },
+  })
+  const person = await forge
+    .as('alice')
+    .request(`POST ${GIT}/commits`, { ...at, message: 'Mine', tree: sha, parents: [main] })
   expect(person.data).toMatchObject({ author: { name: 'Alice' }, verification: { verified: false } })
-  const named = await asBot.request(`POST ${GIT}/commits`, { ...at, message: 'Theirs', tree: sha, parents: [main], author: { name: 'X', email: 'x@example.org' } })
+  const named = await asBot.request(`POST ${GIT}/commits`, {
+    ...at,
+    message: 'Theirs',
+    tree: sha,
+    parents: [main],
+    author: { name: 'X', email: 'x@example.org' },
+  })
   expect(named.data.verification.verified).toBe(false)
 })
 
-test.for([['../up'], ['.git/config'], ['a//b'], ['/abs'], ['sub/.GIT/hooks/x']])('the path %s is refused in a tree', async ([path]) => {
-  const { tree } = await started()
-  expect(await refused(tree([{ path, mode: '100644', type: 'blob', content: 'x' }]))).toMatchObject({ status: 422 })
-})
+test.for([['../up'], ['.git/config'], ['a//b'], ['/abs'], ['sub/.GIT/hooks/x']])(
+  'the path %s is refused in a tree',
+  async ([path]) => {
+    const { tree } = await started()
+    expect(await refused(tree([{ path, mode: '100644', type: 'blob', content: 'x' }]))).toMatchObject({ status: 422 })
+  },
+)
+
+test.for([['heads/x'], ['refs/heads/a b'], ['refs/heads/a..b'], ['refs/heads/x.lock'], ['refs/heads/main/below']] as const)(
+  'the reference %s is refused',
+  async ([ref]) => {
+    const { asBot, main } = await started()
+    expect(await refused(asBot.request(`POST ${GIT}/refs`, { ...at, ref, sha: main }))).toMatchObject({ status: 422 })
+  },
+)
 
 test('a file becomes a folder and an emptied folder vanishes', async () => {
   const { asBot, main, tree } = await started()
@@ -113,5 +158,8 @@ test('a file becomes a folder and an emptied folder vanishes', async () => {
     main,
   )
   const { data } = await asBot.request(`GET ${GIT}/trees/{tree_sha}`, { ...at, tree_sha: sha, recursive: '1' })
-  expect(data.tree.filter(({ type }) => type === 'blob').map(({ path }) => path)).toEqual(['bin/run', 'README.md/inside'])
+  expect(data.tree.filter(({ type }) => type === 'blob').map(({ path }) => path)).toEqual([
+    'bin/run',
+    'README.md/inside',
+  ])
 })

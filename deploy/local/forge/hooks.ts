@@ -1,8 +1,8 @@
-import type { Context, Hono } from 'hono'
+import type { Context } from 'hono'
 
 import type { App, Env, Forge } from './forge.ts'
 import { may, repositoryOf } from './permissions.ts'
-import { ApiError, invalid, isObject, notFound, paginate, validationFailed } from './reply.ts'
+import { ApiError, invalid, isObject, notFound, validationFailed } from './reply.ts'
 import type { Json } from './reply.ts'
 import type { RepoRow } from './rows.ts'
 import { seconds } from './shapes.ts'
@@ -29,10 +29,23 @@ export interface Hook {
 }
 
 /** Make a hook with GitHub's defaults. */
-export function createHook(id: number, target: Hook['target'], path: string, config: HookConfig, events: readonly string[]): Hook {
+export function createHook(
+  id: number,
+  target: Hook['target'],
+  path: string,
+  config: HookConfig,
+  events: readonly string[],
+): Hook {
   const now = seconds(new Date().toISOString())
   return {
-    id, target, path, events, active: true, config, createdAt: now, updatedAt: now,
+    id,
+    target,
+    path,
+    events,
+    active: true,
+    config,
+    createdAt: now,
+    updatedAt: now,
     lastResponse: { code: null, status: 'unused', message: null },
   }
 }
@@ -42,34 +55,48 @@ export function hookConfig(raw: unknown, before?: HookConfig): HookConfig {
   const given = isObject(raw) ? raw : {}
   const url = String(given['url'] ?? before?.url ?? '')
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw validationFailed({ resource: 'Hook', code: 'custom', field: 'url', message: 'url is missing or not an http URL' })
+    throw validationFailed({
+      resource: 'Hook',
+      code: 'custom',
+      field: 'url',
+      message: 'url is missing or not an http URL',
+    })
   }
   const type = given['content_type'] ?? before?.content_type ?? 'form'
   if (type !== 'json' && type !== 'form') throw invalid("Invalid content type: use 'json' or 'form'")
   const secret = given['secret'] === undefined ? before?.secret : String(given['secret'])
   return {
-    url, content_type: type, insecure_ssl: String(given['insecure_ssl'] ?? before?.insecure_ssl ?? '0'),
+    url,
+    content_type: type,
+    insecure_ssl: String(given['insecure_ssl'] ?? before?.insecure_ssl ?? '0'),
     ...(secret ? { secret } : {}),
   }
 }
 
 /** A configuration without its secret. */
-export const configJson = ({ secret, ...config }: HookConfig): Json => ({ ...config, ...(secret ? { secret: '********' } : {}) })
+export const configJson = ({ secret, ...config }: HookConfig): Json => ({
+  ...config,
+  ...(secret ? { secret: '********' } : {}),
+})
 
 /** A hook as GitHub shows it. */
 export function hookJson(forge: Pick<Forge, 'url'>, hook: Hook): Json {
   const url = forge.url + hook.path
   return {
-    type: hook.target.type === 'repository' ? 'Repository' : 'App', id: hook.id, name: 'web', active: hook.active,
-    events: hook.events, config: configJson(hook.config), updated_at: hook.updatedAt, created_at: hook.createdAt, url,
-    test_url: `${url}/test`, ping_url: `${url}/pings`, deliveries_url: `${url}/deliveries`, last_response: hook.lastResponse,
+    type: hook.target.type === 'repository' ? 'Repository' : 'App',
+    id: hook.id,
+    name: 'web',
+    active: hook.active,
+    events: hook.events,
+    config: configJson(hook.config),
+    updated_at: hook.updatedAt,
+    created_at: hook.createdAt,
+    url,
+    test_url: `${url}/test`,
+    ping_url: `${url}/pings`,
+    deliveries_url: `${url}/deliveries`,
+    last_response: hook.lastResponse,
   }
-}
-
-function eventList(raw: unknown, otherwise: readonly string[]): readonly string[] {
-  if (raw === undefined) return otherwise
-  if (!Array.isArray(raw) || raw.some((event) => typeof event !== 'string')) throw validationFailed({ resource: 'Hook', field: 'events', code: 'invalid' })
-  return raw as string[]
 }
 
 /** The App a JWT speaks for. */
@@ -89,68 +116,9 @@ export function hookOf(forge: Forge, c: Context<Env>): Hook {
   return hook
 }
 
-// Somebody without admin rights does not even learn that hooks exist.
-function administered(forge: Forge, c: Context<Env>): RepoRow {
+/** The repository of a request about its hooks; somebody without admin rights does not even learn that hooks exist. */
+export function administered(forge: Forge, c: Context<Env>): RepoRow {
   const repo = repositoryOf(forge, c)
   if (!may(forge, c.get('caller'), repo, 'admin', 'repository_hooks')) throw notFound()
   return repo
-}
-
-/** Repository hooks, and the configuration of the App's own hook. */
-export function hookRoutes(app: Hono<Env>, forge: Forge, ping: (hook: Hook, actor: number) => Promise<void>): void {
-  const path = '/repos/:owner/:repo/hooks'
-  const actor = (c: Context<Env>) => {
-    const caller = c.get('caller')
-    return caller.kind === 'user' || caller.kind === 'installation' ? caller.user.id : 0
-  }
-
-  app.get(path, (c) => {
-    const repo = administered(forge, c)
-    const hooks = forge.hooks.filter(({ target }) => target.type === 'repository' && target.id === repo.id)
-    return c.json(paginate(c, hooks.map((hook) => hookJson(forge, hook))))
-  })
-  app.post(path, async (c) => {
-    const repo = administered(forge, c)
-    const body = isObject(c.get('body')) ? (c.get('body') as Json) : {}
-    const config = hookConfig(body['config'])
-    const events = eventList(body['events'], ['push'])
-    const own = forge.hooks.filter(({ target }) => target.type === 'repository' && target.id === repo.id)
-    if (own.some((hook) => hook.config.url === config.url && hook.events.join() === events.join())) {
-      throw validationFailed({ resource: 'Hook', code: 'custom', message: 'Hook already exists on this repository' })
-    }
-    const id = forge.nextId()
-    const hook = createHook(id, { type: 'repository', id: repo.id }, `/repos/${repo.full_name}/hooks/${id}`, config, events)
-    hook.active = body['active'] !== false
-    forge.hooks.push(hook)
-    await ping(hook, actor(c))
-    return c.json(hookJson(forge, hook), 201)
-  })
-  app.get(`${path}/:id{[0-9]+}`, (c) => c.json(hookJson(forge, hookOf(forge, c))))
-  app.patch(`${path}/:id{[0-9]+}`, (c) => {
-    const hook = hookOf(forge, c)
-    const body = isObject(c.get('body')) ? (c.get('body') as Json) : {}
-    const [add, remove] = [eventList(body['add_events'], []), eventList(body['remove_events'], [])]
-    hook.events = [...new Set([...eventList(body['events'], hook.events), ...add])].filter((event) => !remove.includes(event))
-    if (body['config'] !== undefined) hook.config = hookConfig(body['config'], hook.config)
-    if (typeof body['active'] === 'boolean') hook.active = body['active']
-    hook.updatedAt = seconds(new Date().toISOString())
-    return c.json(hookJson(forge, hook))
-  })
-  app.delete(`${path}/:id{[0-9]+}`, (c) => {
-    forge.hooks.splice(forge.hooks.indexOf(hookOf(forge, c)), 1)
-    return c.body(null, 204)
-  })
-  app.post(`${path}/:id{[0-9]+}/pings`, async (c) => {
-    await ping(hookOf(forge, c), actor(c))
-    return c.body(null, 204)
-  })
-  for (const at of [`${path}/:id{[0-9]+}/config`, '/app/hook/config']) {
-    app.get(at, (c) => c.json(configJson(hookOf(forge, c).config)))
-    app.patch(at, (c) => {
-      const hook = hookOf(forge, c)
-      hook.config = hookConfig(c.get('body'), hook.config)
-      hook.active = true
-      return c.json(configJson(hook.config))
-    })
-  }
 }

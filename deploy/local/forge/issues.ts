@@ -42,7 +42,10 @@ export function issueRoutes(app: Hono<Env>, forge: Forge): void {
     const { labels, assignees, ...rest } = body
     // Whoever may not triage may ask for labels; GitHub drops them without a word.
     const extra = may(forge, caller, repo, 'triage', 'issues')
-      ? { ...(labels === undefined ? {} : { labels: canonical(forge, repo, labels) }), ...(assignees === undefined ? {} : { assignees }) }
+      ? {
+          ...(labels === undefined ? {} : { labels: canonical(forge, repo, labels) }),
+          ...(assignees === undefined ? {} : { assignees }),
+        }
       : {}
     return forward(forge, c, { body: { ...rest, ...extra } })
   })
@@ -62,7 +65,8 @@ export function issueRoutes(app: Hono<Env>, forge: Forge): void {
     const { labels, ...rest } = body
     const path = `/repos/${repo.full_name}`
     if (Object.keys(rest).length > 0) await ask(forge, c, { path: `${path}/pulls/${issue.number}`, body: rest })
-    if (labels !== undefined) await ask(forge, c, { method: 'PUT', path: `${path}/issues/${issue.number}/labels`, body: { labels } })
+    if (labels !== undefined)
+      await ask(forge, c, { method: 'PUT', path: `${path}/issues/${issue.number}/labels`, body: { labels } })
     return c.json(correct(forge, issueJson(forge, issueOf(forge, c, repo), repo)) as Json)
   })
 
@@ -89,7 +93,9 @@ export function issueRoutes(app: Hono<Env>, forge: Forge): void {
     const wanted = c.req.param('name').toLowerCase()
     const label = forge.state.labels.findBy('repo_id', repo.id).find(({ name }) => name.toLowerCase() === wanted)
     if (!label) throw notFound()
-    return forward(forge, c, { path: `/repos/${repo.full_name}/issues/${issue.number}/labels/${encodeURIComponent(label.name)}` })
+    return forward(forge, c, {
+      path: `/repos/${repo.full_name}/issues/${issue.number}/labels/${encodeURIComponent(label.name)}`,
+    })
   })
   for (const method of ['post', 'patch', 'delete'] as const) {
     app[method](`/repos/:owner/:repo/labels/:name?`, async (c) => {
@@ -110,7 +116,9 @@ export function noteChanges(body: Json, before: { readonly title: string; readon
   const context = requestContext.getStore()
   if (!context) return
   context.changes = Object.fromEntries(
-    (['title', 'body'] as const).filter((key) => key in body && body[key] !== before[key]).map((key) => [key, { from: before[key] }]),
+    (['title', 'body'] as const)
+      .filter((key) => key in body && body[key] !== before[key])
+      .map((key) => [key, { from: before[key] }]),
   )
 }
 
@@ -125,22 +133,35 @@ function canonical(forge: Forge, repo: RepoRow, raw: unknown): string[] {
   if (!Array.isArray(raw)) throw validationFailed({ resource: 'Label', code: 'invalid', field: 'name' })
   return raw.map((item: unknown) => {
     const name = isObject(item) ? item['name'] : item
-    if (typeof name !== 'string' || name.trim() === '' || name.length > 50) throw validationFailed({ resource: 'Label', code: 'invalid', field: 'name' })
+    if (typeof name !== 'string' || name.trim() === '' || name.length > 50)
+      throw validationFailed({ resource: 'Label', code: 'invalid', field: 'name' })
     return ensureLabel(forge, repo, name.trim()).name
   })
 }
 
 /** The repository's label of this name, made when missing. */
-export function ensureLabel({ state }: Pick<Forge, 'state'>, repo: RepoRow, name: string, color = 'ededed', description: string | null = null): { name: string } {
+export function ensureLabel(
+  { state }: Pick<Forge, 'state'>,
+  repo: RepoRow,
+  name: string,
+  color = 'ededed',
+  description: string | null = null,
+): { name: string } {
   const known = state.labels.findBy('repo_id', repo.id).find((label) => label.name.toLowerCase() === name.toLowerCase())
   if (known) return known
   const row = state.labels.insert({ node_id: '', repo_id: repo.id, name, description, color, default: false })
-  return state.labels.update(row.id, { node_id: Buffer.from(`0:Label${row.id}`).toString('base64').replace(/=+$/, '') }) ?? row
+  return (
+    state.labels.update(row.id, { node_id: Buffer.from(`0:Label${row.id}`).toString('base64').replace(/=+$/, '') }) ??
+    row
+  )
 }
 
 function list({ state }: Forge, c: Context<Env>, repo: RepoRow): IssueRow[] {
   const wanted = c.req.query('state') ?? 'open'
-  const labels = (c.req.query('labels') ?? '').split(',').filter((name) => name !== '').map((name) => name.toLowerCase())
+  const labels = (c.req.query('labels') ?? '')
+    .split(',')
+    .filter((name) => name !== '')
+    .map((name) => name.toLowerCase())
   const [creator, since] = [c.req.query('creator'), c.req.query('since')]
   const sort = c.req.query('sort') === 'updated' ? 'updated_at' : 'created_at'
   const sign = c.req.query('direction') === 'asc' ? 1 : -1

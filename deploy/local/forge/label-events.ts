@@ -15,7 +15,8 @@ const NOT_EVENTS = new Set(['opened', 'edited'])
 /** The history of issues: events with ids, of pull requests too, and the timeline with comments between them. */
 export function issueEventRoutes(app: Hono<Env>, forge: Forge): void {
   const { state } = forge
-  const events = (repo: RepoRow) => state.issueEvents.findBy('repo_id', repo.id).filter(({ event }) => !NOT_EVENTS.has(event))
+  const events = (repo: RepoRow) =>
+    state.issueEvents.findBy('repo_id', repo.id).filter(({ event }) => !NOT_EVENTS.has(event))
 
   app.get('/repos/:owner/:repo/issues/events', (c) => {
     const repo = repositoryOf(forge, c)
@@ -37,9 +38,15 @@ export function issueEventRoutes(app: Hono<Env>, forge: Forge): void {
     const repo = repositoryOf(forge, c)
     const issue = issueOf(forge, c, repo)
     const own = events(repo).filter((row) => row.issue_number === issue.number)
-    const comments = state.comments.findBy('repo_id', repo.id).filter((row) => row.comment_type === 'issue' && row.issue_number === issue.number)
-    const merged = [...own, ...comments].sort((left, right) => left.created_at.localeCompare(right.created_at) || left.id - right.id)
-    const page = paginate(c, merged).map(async (row) => ('event' in row ? eventJson(forge, repo, row) : await commented(forge, repo, row.id)))
+    const comments = state.comments
+      .findBy('repo_id', repo.id)
+      .filter((row) => row.comment_type === 'issue' && row.issue_number === issue.number)
+    const merged = [...own, ...comments].sort(
+      (left, right) => left.created_at.localeCompare(right.created_at) || left.id - right.id,
+    )
+    const page = paginate(c, merged).map(async (row) =>
+      'event' in row ? eventJson(forge, repo, row) : await commented(forge, repo, row.id),
+    )
     return c.json(await Promise.all(page))
   })
 }
@@ -70,8 +77,14 @@ function eventJson(forge: Forge, repo: RepoRow, row: IssueEventRow): Json {
   }
   const label = state.labels.findBy('repo_id', repo.id).find(({ name }) => name === row.label_name)
   return {
-    id: row.id, node_id: row.node_id, url: `${url}/repos/${repo.full_name}/issues/events/${row.id}`, actor: user(row.actor_id),
-    event: row.event, commit_id: row.commit_id, commit_url: row.commit_url, created_at: seconds(row.created_at),
+    id: row.id,
+    node_id: row.node_id,
+    url: `${url}/repos/${repo.full_name}/issues/events/${row.id}`,
+    actor: user(row.actor_id),
+    event: row.event,
+    commit_id: row.commit_id,
+    commit_url: row.commit_url,
+    created_at: seconds(row.created_at),
     ...(row.label_name === null ? {} : { label: { name: row.label_name, color: label?.color ?? 'ededed' } }),
     ...(row.assignee_id === null ? {} : { assignee: user(row.assignee_id), assigner: user(row.actor_id) }),
     ...(row.milestone_title === null ? {} : { milestone: { title: row.milestone_title } }),

@@ -10,13 +10,19 @@ async function withPull() {
   const forge = await forgeFor()
   const hooks = await sink()
   const [alice, { asBot }] = [forge.as('alice'), await forge.app()]
-  await alice.request('POST /repos/{owner}/{repo}/hooks', { ...at, config: { url: hooks.url, content_type: 'json' }, events: ['pull_request', 'pull_request_review'] })
+  await alice.request('POST /repos/{owner}/{repo}/hooks', {
+    ...at,
+    config: { url: hooks.url, content_type: 'json' },
+    events: ['pull_request', 'pull_request_review'],
+  })
   const { data: main } = await asBot.request(`GET ${GIT}/ref/{ref}`, { ...at, ref: 'heads/main' })
   const base = main.object.sha
   const commit = async (path: string, parent: string) => {
     const entry = { path, mode: '100644', type: 'blob', content: `${path}\n` } as const
     const { data: tree } = await asBot.request(`POST ${GIT}/trees`, { ...at, base_tree: parent, tree: [entry] })
-    return (await asBot.request(`POST ${GIT}/commits`, { ...at, message: `Add ${path}`, tree: tree.sha, parents: [parent] })).data.sha
+    return (
+      await asBot.request(`POST ${GIT}/commits`, { ...at, message: `Add ${path}`, tree: tree.sha, parents: [parent] })
+    ).data.sha
   }
   const head = await commit('new.txt', base)
   await asBot.request(`POST ${GIT}/refs`, { ...at, ref: 'refs/heads/agent/1', sha: head })
@@ -26,10 +32,19 @@ async function withPull() {
 
 test('a pull request knows its size, its files and its commits', async () => {
   const { alice, pull, head } = await withPull()
-  expect(pull).toMatchObject({ commits: 1, additions: 1, deletions: 0, changed_files: 1, head: { sha: head }, user: { type: 'Bot' } })
+  expect(pull).toMatchObject({
+    commits: 1,
+    additions: 1,
+    deletions: 0,
+    changed_files: 1,
+    head: { sha: head },
+    user: { type: 'Bot' },
+  })
   const number = { ...at, pull_number: pull.number }
   const { data: files } = await alice.request(`GET ${PULLS}/{pull_number}/files`, number)
-  expect(files).toMatchObject([{ filename: 'new.txt', status: 'added', additions: 1, patch: expect.stringContaining('+new.txt') }])
+  expect(files).toMatchObject([
+    { filename: 'new.txt', status: 'added', additions: 1, patch: expect.stringContaining('+new.txt') },
+  ])
   const { data: commits } = await alice.request(`GET ${PULLS}/{pull_number}/commits`, number)
   expect(commits.map(({ sha }) => sha)).toEqual([head])
 })
@@ -42,20 +57,29 @@ test('a second open pull request from the same branch is refused as GitHub does,
     message: 'Validation Failed',
     errors: [{ resource: 'PullRequest', code: 'custom', message: 'A pull request already exists for alice:agent/1.' }],
   })
-  const list = async (query: Json) => (await asBot.request(`GET ${PULLS}`, { ...at, ...query })).data.map(({ number }) => number)
+  const list = async (query: Json) =>
+    (await asBot.request(`GET ${PULLS}`, { ...at, ...query })).data.map(({ number }) => number)
   expect(await list({ head: 'alice:agent/1', state: 'open' })).toEqual([pull.number])
   expect(await list({ head: 'alice:other', state: 'all' })).toEqual([])
   await asBot.request(`PATCH ${PULLS}/{pull_number}`, { ...at, pull_number: pull.number, state: 'closed' })
   expect((await again()).status).toBe(201)
-  expect(await refused(asBot.request(`PATCH ${PULLS}/{pull_number}`, { ...at, pull_number: pull.number, state: 'open' }))).toMatchObject({ status: 422 })
+  expect(
+    await refused(asBot.request(`PATCH ${PULLS}/{pull_number}`, { ...at, pull_number: pull.number, state: 'open' })),
+  ).toMatchObject({ status: 422 })
 })
 
 test('a pull request needs branches that exist and differ', async () => {
   const { asBot, base } = await withPull()
   const attempt = (head: string) => refused(asBot.request(`POST ${PULLS}`, { ...at, title: 'Fix', head, base: 'main' }))
-  expect(await attempt('nowhere')).toMatchObject({ status: 422, errors: [{ resource: 'PullRequest', field: 'head', code: 'invalid' }] })
+  expect(await attempt('nowhere')).toMatchObject({
+    status: 422,
+    errors: [{ resource: 'PullRequest', field: 'head', code: 'invalid' }],
+  })
   await asBot.request(`POST ${GIT}/refs`, { ...at, ref: 'refs/heads/same', sha: base })
-  expect(await attempt('same')).toMatchObject({ status: 422, errors: [{ message: 'No commits between main and same' }] })
+  expect(await attempt('same')).toMatchObject({
+    status: 422,
+    errors: [{ message: 'No commits between main and same' }],
+  })
 })
 
 test('a push to its branch moves an open pull request', async () => {
@@ -63,18 +87,33 @@ test('a push to its branch moves an open pull request', async () => {
   const next = await commit('more.txt', head)
   await asBot.request(`PATCH ${GIT}/refs/{ref}`, { ...at, ref: 'heads/agent/1', sha: next })
   const { body } = await hooks.next('pull_request.synchronize')
-  expect(body).toMatchObject({ before: head, after: next, pull_request: { head: { sha: next }, changed_files: 2, commits: 2 } })
+  expect(body).toMatchObject({
+    before: head,
+    after: next,
+    pull_request: { head: { sha: next }, changed_files: 2, commits: 2 },
+  })
   const { data } = await asBot.request(`GET ${PULLS}/{pull_number}`, { ...at, pull_number: pull.number })
   expect(data).toMatchObject({ head: { sha: next }, changed_files: 2 })
 })
 
 test('a label on a pull request is an event of the pull request', async () => {
   const { forge, alice, hooks, pull } = await withPull()
-  await alice.request('POST /repos/{owner}/{repo}/issues/{issue_number}/labels', { ...at, issue_number: pull.number, labels: ['run:dev'] })
+  await alice.request('POST /repos/{owner}/{repo}/issues/{issue_number}/labels', {
+    ...at,
+    issue_number: pull.number,
+    labels: ['run:dev'],
+  })
   const { body } = await hooks.next('pull_request.labeled')
-  expect(body).toMatchObject({ number: pull.number, label: { name: 'run:dev' }, pull_request: { id: pull.id, labels: [{ name: 'run:dev' }] } })
+  expect(body).toMatchObject({
+    number: pull.number,
+    label: { name: 'run:dev' },
+    pull_request: { id: pull.id, labels: [{ name: 'run:dev' }] },
+  })
   expect(body).not.toHaveProperty('issue')
-  const { data } = await alice.request('GET /repos/{owner}/{repo}/issues/{issue_number}/timeline', { ...at, issue_number: pull.number })
+  const { data } = await alice.request('GET /repos/{owner}/{repo}/issues/{issue_number}/timeline', {
+    ...at,
+    issue_number: pull.number,
+  })
   expect(data).toMatchObject([{ event: 'labeled', id: expect.any(Number), label: { name: 'run:dev' } }])
   expect(await forge.ledger('label.added')).toHaveLength(1)
 })
@@ -85,9 +124,40 @@ test('a review is announced in lower case, and nobody reviews their own work', a
   const { data } = await alice.request(`POST ${PULLS}/{pull_number}/reviews`, review)
   expect(data.state).toBe('CHANGES_REQUESTED')
   expect((await hooks.next('pull_request_review.submitted')).body).toMatchObject({
-    review: { id: data.id, state: 'changes_requested', body: 'No.' }, pull_request: { number: pull.number }, sender: { login: 'alice' },
+    review: { id: data.id, state: 'changes_requested', body: 'No.' },
+    pull_request: { number: pull.number },
+    sender: { login: 'alice' },
   })
-  expect(await refused(asBot.request(`POST ${PULLS}/{pull_number}/reviews`, { ...review, event: 'APPROVE' }))).toMatchObject({ status: 422 })
+  expect(
+    await refused(asBot.request(`POST ${PULLS}/{pull_number}/reviews`, { ...review, event: 'APPROVE' })),
+  ).toMatchObject({ status: 422 })
+})
+
+test('merging keeps what happened on the base, and refuses a conflict', async () => {
+  const { alice, pull, asBot } = await withPull()
+  const write = (path: string, text: string) =>
+    alice.request('PUT /repos/{owner}/{repo}/contents/{path}', {
+      ...at,
+      path,
+      message: 'On main',
+      content: Buffer.from(text).toString('base64'),
+    })
+  await write('elsewhere.txt', 'main\n')
+  const { data } = await alice.request(`PUT ${PULLS}/{pull_number}/merge`, { ...at, pull_number: pull.number })
+  const { data: tree } = await asBot.request(`GET ${GIT}/trees/{tree_sha}`, { ...at, tree_sha: data.sha })
+  expect(tree.tree.map(({ path }) => path)).toEqual(expect.arrayContaining(['elsewhere.txt', 'new.txt', 'README.md']))
+  const entry = { path: 'new.txt', mode: '100644', type: 'blob', content: 'theirs\n' } as const
+  const { data: other } = await asBot.request(`POST ${GIT}/trees`, { ...at, base_tree: pull.base.sha, tree: [entry] })
+  const { data: commit } = await asBot.request(`POST ${GIT}/commits`, {
+    ...at,
+    message: 'Other',
+    tree: other.sha,
+    parents: [pull.base.sha],
+  })
+  await asBot.request(`POST ${GIT}/refs`, { ...at, ref: 'refs/heads/other', sha: commit.sha })
+  const { data: second } = await asBot.request(`POST ${PULLS}`, { ...at, title: 'Other', head: 'other', base: 'main' })
+  const merge = alice.request(`PUT ${PULLS}/{pull_number}/merge`, { ...at, pull_number: second.number })
+  expect(await refused(merge)).toMatchObject({ status: 405, message: 'Pull Request is not mergeable' })
 })
 
 test('merging closes, moves the base and is in the ledger', async () => {
@@ -95,6 +165,12 @@ test('merging closes, moves the base and is in the ledger', async () => {
   const { data } = await alice.request(`PUT ${PULLS}/{pull_number}/merge`, { ...at, pull_number: pull.number })
   expect(data.merged).toBe(true)
   expect((await hooks.next('pull_request.closed')).body).toMatchObject({ pull_request: { merged: true } })
-  expect(await until(async () => (await forge.ledger('ref.updated')).at(-1))).toMatchObject({ ref: 'refs/heads/main', before: base, sha: data.sha })
-  expect(await refused(forge.as('eve').request(`PUT ${PULLS}/{pull_number}/merge`, { ...at, pull_number: pull.number }))).toMatchObject({ status: 403 })
+  expect(await until(async () => (await forge.ledger('ref.updated')).at(-1))).toMatchObject({
+    ref: 'refs/heads/main',
+    before: base,
+    sha: data.sha,
+  })
+  expect(
+    await refused(forge.as('eve').request(`PUT ${PULLS}/{pull_number}/merge`, { ...at, pull_number: pull.number })),
+  ).toMatchObject({ status: 403 })
 })

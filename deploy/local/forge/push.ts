@@ -12,7 +12,13 @@ export function describePush(forge: Forge, repo: RepoRow, event: 'push' | 'creat
   const ref = String(payload['ref'])
   const sender = isObject(payload['sender']) ? payload['sender'] : {}
   if (event === 'create') {
-    return { ...payload, ref: ref.replace(/^refs\/(heads|tags)\//, ''), master_branch: repo.default_branch, description: null, pusher_type: 'user' }
+    return {
+      ...payload,
+      ref: ref.replace(/^refs\/(heads|tags)\//, ''),
+      master_branch: repo.default_branch,
+      description: null,
+      pusher_type: 'user',
+    }
   }
   const before = String(payload['before'])
   const after = String(payload['after'])
@@ -23,21 +29,38 @@ export function describePush(forge: Forge, repo: RepoRow, event: 'push' | 'creat
   const epoch = (time: unknown) => Math.floor((typeof time === 'string' ? Date.parse(time) : Date.now()) / 1000)
   const old = {
     owner: { ...owner, name: owner['login'], email: forge.state.users.get(repo.owner_id)?.email ?? null },
-    created_at: epoch(repository['created_at']), pushed_at: epoch(null), stargazers: 0, master_branch: repo.default_branch,
+    created_at: epoch(repository['created_at']),
+    pushed_at: epoch(null),
+    stargazers: 0,
+    master_branch: repo.default_branch,
   }
   const commits = newCommits(forge, repo, before, after).map((commit) => describeCommit(forge, repo, commit))
   return {
-    ref, before, after, repository: { ...repository, ...old }, pusher: { name: sender['login'], email }, sender,
-    created: before === ZERO, deleted: false, forced: false, base_ref: null,
+    ref,
+    before,
+    after,
+    repository: { ...repository, ...old },
+    pusher: { name: sender['login'], email },
+    sender,
+    created: before === ZERO,
+    deleted: false,
+    forced: false,
+    base_ref: null,
     compare: `${forge.url}/${repo.full_name}/compare/${before.slice(0, 12)}...${after.slice(0, 12)}`,
-    commits, head_commit: commits.at(-1) ?? null,
+    commits,
+    head_commit: commits.at(-1) ?? null,
   }
 }
 
 function newCommits(forge: Forge, repo: RepoRow, before: string, after: string): CommitRow[] {
   const { findCommit } = objectStore(forge.state, repo.id)
   const found: CommitRow[] = []
-  for (let at = findCommit(after); at && at.sha !== before && found.length < 20; at = findCommit(at.parent_shas[0] ?? '')) found.unshift(at)
+  for (
+    let at = findCommit(after);
+    at && at.sha !== before && found.length < 20;
+    at = findCommit(at.parent_shas[0] ?? '')
+  )
+    found.unshift(at)
   return found
 }
 
@@ -51,12 +74,18 @@ function describeCommit(forge: Forge, repo: RepoRow, commit: CommitRow): Json {
     return { name, email, date: seconds(commit.committer_date), ...(user ? { username: user.login } : {}) }
   }
   return {
-    id: commit.sha, tree_id: commit.tree_sha, distinct: true, message: commit.message, timestamp: seconds(commit.committer_date),
+    id: commit.sha,
+    tree_id: commit.tree_sha,
+    distinct: true,
+    message: commit.message,
+    timestamp: seconds(commit.committer_date),
     url: `${forge.url}/${repo.full_name}/commit/${commit.sha}`,
     author: person(commit.author_name, commit.author_email),
     committer: person(commit.committer_name, commit.committer_email),
     added: [...after.keys()].filter((path) => !before.has(path)),
     removed: [...before.keys()].filter((path) => !after.has(path)),
-    modified: [...after].filter(([path, file]) => before.has(path) && before.get(path)?.sha !== file.sha).map(([path]) => path),
+    modified: [...after]
+      .filter(([path, file]) => before.has(path) && before.get(path)?.sha !== file.sha)
+      .map(([path]) => path),
   }
 }

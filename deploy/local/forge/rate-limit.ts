@@ -16,8 +16,11 @@ export function createRateLimit(limit: number, now: () => number = Date.now): (k
     return {
       exceeded,
       headers: {
-        'x-ratelimit-limit': String(limit), 'x-ratelimit-remaining': String(limit - counter.used),
-        'x-ratelimit-used': String(counter.used), 'x-ratelimit-reset': String(counter.reset), 'x-ratelimit-resource': 'core',
+        'x-ratelimit-limit': String(limit),
+        'x-ratelimit-remaining': String(limit - counter.used),
+        'x-ratelimit-used': String(counter.used),
+        'x-ratelimit-reset': String(counter.reset),
+        'x-ratelimit-resource': 'core',
       },
     }
   }

@@ -27,6 +27,7 @@ export interface RepoRow extends Row {
   readonly owner_type: 'User' | 'Organization'
   readonly private: boolean
   readonly default_branch: string
+  readonly open_issues_count: number
   readonly pushed_at: string | null
 }
 

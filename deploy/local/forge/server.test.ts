@@ -19,7 +19,9 @@ async function withIssue() {
   const alice = forge.as('alice')
   await alice.request('POST /repos/{owner}/{repo}/issues', { ...at, title: 'A bug' })
   const comments = async () => (await alice.request(`GET ${COMMENTS}`, { ...at, issue_number: 1 })).data.length
-  const fault = (then: unknown, times = 1) => forge.control('POST', '/faults', { method: 'POST', path: '/comments$', times, then })
+  const fault = (then: unknown, times = 1) =>
+    // oxlint-disable-next-line unicorn/no-thenable -- the forge's word for a fault's effect
+    forge.control('POST', '/faults', { method: 'POST', path: '/comments$', times, then })
   return { forge, alice, comments, fault }
 }
 
@@ -55,7 +57,10 @@ test.for([
   const forge = await forgeFor()
   const headers = { authorization: 'Bearer token-alice' }
   const response = await fetch(`${forge.url}/repos/alice/calc/issues`, { method: 'POST', headers, body })
-  expect([response.status, await response.json()]).toMatchObject([status, { message, documentation_url: expect.any(String) }])
+  expect([response.status, await response.json()]).toMatchObject([
+    status,
+    { message, documentation_url: expect.any(String) },
+  ])
 })
 
 test('a body beyond the limit is refused before it is read', async () => {
@@ -71,11 +76,16 @@ test('a body beyond the limit is refused before it is read', async () => {
 test('what does not exist is a 404 in the shape of GitHub', async () => {
   const forge = await forgeFor()
   const response = await fetch(`${forge.url}/repos/alice/none`)
-  expect([response.status, await response.json()]).toMatchObject([404, { message: 'Not Found', documentation_url: expect.any(String) }])
+  expect([response.status, await response.json()]).toMatchObject([
+    404,
+    { message: 'Not Found', documentation_url: expect.any(String) },
+  ])
 })
 
 function start(env: NodeJS.ProcessEnv) {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url))], { env: { ...process.env, ...env } })
+  const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url))], {
+    env: { ...process.env, ...env },
+  })
   onTestFinished(() => void child.kill('SIGKILL'))
   const errors = text(child.stderr)
   const ready = once(child.stdout, 'data').then(([line]) => JSON.parse(String(line)) as { url: string })
@@ -90,7 +100,11 @@ test('as a process it says when it listens, ends on SIGTERM, keeps its ledger an
     FORGE_SEED: JSON.stringify({ users: [{ login: 'alice', token: 't' }], repos: [{ owner: 'alice', name: 'calc' }] }),
   }
   const open = async (url: string) => {
-    const response = await fetch(`${url}/repos/alice/calc/issues`, { method: 'POST', headers: { authorization: 'token t' }, body: '{"title":"x"}' })
+    const response = await fetch(`${url}/repos/alice/calc/issues`, {
+      method: 'POST',
+      headers: { authorization: 'token t' },
+      body: '{"title":"x"}',
+    })
     return ((await response.json()) as { id: number }).id
   }
   const first = start({ ...env, FORGE_ID_OFFSET: '5000' })
@@ -103,7 +117,10 @@ test('as a process it says when it listens, ends on SIGTERM, keeps its ledger an
   const third = start({ ...env, PORT: new URL(url).port })
   expect(await third.exit).toBe(1)
   expect(await third.errors).toBe(`forge: port ${new URL(url).port} is already in use\n`)
-  const ledger = (await readFile(join(env.FORGE_DATA, 'ledger.jsonl'), 'utf8')).trim().split('\n').map((line) => JSON.parse(line) as { kind: string; seq: number })
+  const ledger = (await readFile(join(env.FORGE_DATA, 'ledger.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { kind: string; seq: number })
   expect(ledger.filter(({ kind }) => kind === 'issue.created')).toHaveLength(2)
   expect(ledger.map(({ seq }) => seq)).toEqual(ledger.map((_, index) => index + 1))
 })

@@ -7,8 +7,6 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { getRequestListener } from '@hono/node-server'
-import * as v from 'valibot'
-
 import { createCredentials } from './credentials.ts'
 import { createDeliveries } from './deliveries.ts'
 import { openEngine } from './engine.ts'
@@ -21,9 +19,11 @@ import { createGitRepositories } from './git-repository.ts'
 import { openLedger, recordEffects } from './ledger.ts'
 import { followPush } from './pulls.ts'
 import { createRateLimit } from './rate-limit.ts'
-import { Seed, plantSeed } from './seed.ts'
+import { plantSeed } from './plant-seed.ts'
+import { readSeed } from './seed.ts'
 import type { SeedInput } from './seed.ts'
 import { connectWebhooks, createEmit } from './webhooks.ts'
+import type { Emit } from './webhooks.ts'
 
 /** How to start a forge. */
 export interface ForgeOptions {
@@ -49,9 +49,10 @@ const EPOCH = Date.UTC(2024, 0, 1)
 
 /** Start GitHub's stand-in: REST, webhooks and git over HTTP in one process. */
 export async function startForge(options: ForgeOptions): Promise<RunningForge> {
-  const seed = v.parse(Seed, options.seed ?? {})
+  const seed = readSeed(options.seed ?? {})
   const firstId = options.idOffset ?? Math.floor((Date.now() - EPOCH) / 1000) * 1000
-  if (!Number.isSafeInteger(firstId) || firstId < 1) throw new Error(`FORGE_ID_OFFSET ${firstId} is not a positive safe integer`)
+  if (!Number.isSafeInteger(firstId) || firstId < 1)
+    throw new Error(`FORGE_ID_OFFSET ${firstId} is not a positive safe integer`)
   mkdirSync(options.data, { recursive: true })
 
   let handle = (_request: IncomingMessage, response: ServerResponse): unknown => response.writeHead(503).end()
@@ -60,6 +61,14 @@ export async function startForge(options: ForgeOptions): Promise<RunningForge> {
   await once(server, 'listening')
   const url = options.publicUrl ?? `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
+  try {
+    return await open()
+  } catch (error) {
+    server.close()
+    throw error
+  }
+
+  async function open(): Promise<RunningForge> {
   const ledger = openLedger(join(options.data, 'ledger.jsonl'))
   const engine = await openEngine(url, firstId)
   let lastId = firstId
@@ -67,15 +76,24 @@ export async function startForge(options: ForgeOptions): Promise<RunningForge> {
   const apps: Forge['apps'] = []
   const deliveries = createDeliveries(ledger, nextId)
   const forge: Forge = {
-    url, engine, state: engine.state, ledger, apps, deliveries, nextId, credentials: createCredentials(apps), hooks: [],
-    faults: createFaults(), signed: new Set(),
+    url,
+    engine,
+    state: engine.state,
+    ledger,
+    apps,
+    deliveries,
+    nextId,
+    credentials: createCredentials(apps),
+    hooks: [],
+    faults: createFaults(),
+    signed: new Set(),
   }
   correctObjects(forge)
   await plantSeed(forge, seed)
   recordEffects(forge.state, ledger)
   const emit = createEmit(forge)
   connectWebhooks(forge, emit, followPush(forge, emit))
-  handle = withFaults(forge, listen(forge, options.data, seed.rate_limit))
+  handle = withFaults(forge, listen(forge, emit, options.data, seed.rate_limit))
 
   return {
     url,
@@ -86,13 +104,14 @@ export async function startForge(options: ForgeOptions): Promise<RunningForge> {
       ledger.close()
     },
   }
+  }
 }
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void
 
-function listen(forge: Forge, data: string, limit: number): Listener {
+function listen(forge: Forge, emit: Emit, data: string, limit: number): Listener {
   const repositories = createGitRepositories(join(data, 'repositories'), forge.state)
-  const front = createFront(forge, createRateLimit(limit))
+  const front = createFront(forge, emit, createRateLimit(limit))
   const rest = getRequestListener(front.fetch, { overrideGlobalObjects: false })
   return async (request, response) => {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
@@ -117,7 +136,13 @@ function record({ ledger, credentials }: Forge, request: IncomingMessage, respon
   } catch {
     // A token that names nobody was answered 401 and is recorded as unknown.
   }
-  ledger.add('request', { method: request.method, path: request.url, status: response.statusCode, sent: response.writableFinished, actor: key })
+  ledger.add('request', {
+    method: request.method,
+    path: request.url,
+    status: response.statusCode,
+    sent: response.writableFinished,
+    actor: key,
+  })
 }
 
 // Below the routes, where a connection can still be cut without a byte of answer.
@@ -126,11 +151,12 @@ function withFaults(forge: Forge, listener: Listener): Listener {
     const { method = 'GET', url = '/' } = request
     const effect = url.startsWith('/_forge/') ? undefined : forge.faults.take(method, url)
     if (effect === undefined) return listener(request, response)
-    forge.ledger.add('fault', { method, path: url, then: effect })
+    forge.ledger.add('fault', { method, path: url, effect })
     if (effect === 'drop-before') return void request.socket.destroy()
     if (effect === 'apply-then-drop') return listener(request, muted(request, response))
     if ('status' in effect) {
-      const body = typeof effect.body === 'string' ? effect.body : JSON.stringify(effect.body ?? { message: 'Injected fault' })
+      const body =
+        typeof effect.body === 'string' ? effect.body : JSON.stringify(effect.body ?? { message: 'Injected fault' })
       request.resume()
       return void response.writeHead(effect.status, { 'content-type': 'application/json', ...effect.headers }).end(body)
     }

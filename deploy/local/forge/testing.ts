@@ -53,7 +53,10 @@ export async function forgeFor(overrides: Partial<SeedInput> = {}) {
     await rm(data, { recursive: true, force: true })
   })
   const control = async (method: string, path: string, body?: unknown): Promise<unknown> => {
-    const response = await fetch(`${forge.url}/_forge${path}`, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+    const response = await fetch(`${forge.url}/_forge${path}`, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
     const text = await response.text()
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
     return text === '' ? undefined : JSON.parse(text)
@@ -65,7 +68,11 @@ export async function forgeFor(overrides: Partial<SeedInput> = {}) {
     as: (login: string) => new Octokit({ baseUrl: forge.url, auth: `token-${login}` }),
     ledger: async (kind: string) => (await control('GET', `/ledger?kind=${kind}`)) as LedgerEntry[],
     async app() {
-      const [app] = (await control('GET', '/apps')) as { id: number; privateKey: string; installations: { id: number }[] }[]
+      const [app] = (await control('GET', '/apps')) as {
+        id: number
+        privateKey: string
+        installations: { id: number }[]
+      }[]
       const auth = { appId: app?.id ?? 0, privateKey: app?.privateKey ?? '' }
       const installationId = app?.installations[0]?.id ?? 0
       return {
@@ -94,7 +101,12 @@ export async function sink(status: () => number = () => 200) {
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const raw = Buffer.concat(chunks).toString()
-      received.push({ event: String(request.headers['x-github-event']), headers: request.headers, raw, body: JSON.parse(raw) as Json })
+      received.push({
+        event: String(request.headers['x-github-event']),
+        headers: request.headers,
+        raw,
+        body: JSON.parse(raw) as Json,
+      })
       wake.resolve()
       wake = Promise.withResolvers()
       response.writeHead(status()).end('thank you')
@@ -109,11 +121,14 @@ export async function sink(status: () => number = () => 200) {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`,
     received,
-    names: () => received.map(({ event, body }) => (typeof body['action'] === 'string' ? `${event}.${body['action']}` : event)),
+    names: () =>
+      received.map(({ event, body }) => (typeof body['action'] === 'string' ? `${event}.${body['action']}` : event)),
     /** The first webhook of this name, when it is there. */
     async next(name: string): Promise<Received> {
       for (;;) {
-        const found = received.find(({ event, body }) => name === event || name === `${event}.${String(body['action'])}`)
+        const found = received.find(
+          ({ event, body }) => name === event || name === `${event}.${String(body['action'])}`,
+        )
         if (found) return found
         await wake.promise
       }
@@ -143,5 +158,9 @@ export async function refused(call: Promise<unknown>): Promise<{ status: number;
     (reason: unknown) => reason,
   )) as { status: number; message: string; response?: { data: Json } }
   if (!error.response) throw error
-  return { status: error.status, message: String(error.response.data['message']), errors: error.response.data['errors'] }
+  return {
+    status: error.status,
+    message: String(error.response.data['message']),
+    errors: error.response.data['errors'],
+  }
 }

@@ -21,7 +21,11 @@ test('a new hook is pinged, and every delivery is signed over its raw bytes', as
   const hooks = await sink()
   const id = await hooked(forge, hooks.url)
   const { body } = await hooks.next('ping')
-  expect(body).toMatchObject({ hook_id: id, hook: { id, config: { secret: '********' } }, repository: { full_name: 'alice/calc' } })
+  expect(body).toMatchObject({
+    hook_id: id,
+    hook: { id, config: { secret: '********' } },
+    repository: { full_name: 'alice/calc' },
+  })
   await open(forge)
   const { headers, raw } = await hooks.next('issues.opened')
   expect(headers).toMatchObject({
@@ -45,12 +49,21 @@ test('a hook gets the events it asked for, while it is active and until it is de
   await open(forge, 'one')
   await alice.request('PATCH /repos/{owner}/{repo}/hooks/{hook_id}', { ...at, hook_id, active: false })
   await open(forge, 'two')
-  await alice.request('PATCH /repos/{owner}/{repo}/hooks/{hook_id}', { ...at, hook_id, active: true, add_events: ['label'] })
+  await alice.request('PATCH /repos/{owner}/{repo}/hooks/{hook_id}', {
+    ...at,
+    hook_id,
+    active: true,
+    add_events: ['label'],
+  })
   await open(forge, 'three')
   await alice.request('DELETE /repos/{owner}/{repo}/hooks/{hook_id}', { ...at, hook_id })
   await open(forge, 'four')
   await idle(forge)
-  expect(hooks.received.map(({ body }) => String((body['issue'] as Json | undefined)?.['title'])).toSorted()).toEqual(['one', 'three', 'undefined'])
+  expect(hooks.received.map(({ body }) => String((body['issue'] as Json | undefined)?.['title'])).toSorted()).toEqual([
+    'one',
+    'three',
+    'undefined',
+  ])
 })
 
 test('only who administers a repository sees its hooks', async () => {
@@ -68,16 +81,26 @@ test('a failed delivery is recorded, never repeated by itself, and redelivered o
   const first = await hooks.next('issues.opened')
   await idle(forge)
   status = 202
-  const list = async () => (await alice.request('GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries', { ...at, hook_id })).data
+  const list = async () =>
+    (await alice.request('GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries', { ...at, hook_id })).data
   const [failed] = await list()
   expect(failed).toMatchObject({
-    guid: first.headers['x-github-delivery'], event: 'issues', action: 'opened', redelivery: false, status_code: 503,
-    status: 'Invalid HTTP Response: 503', repository_id: (first.body['repository'] as Json)['id'], installation_id: null,
+    guid: first.headers['x-github-delivery'],
+    event: 'issues',
+    action: 'opened',
+    redelivery: false,
+    status_code: 503,
+    status: 'Invalid HTTP Response: 503',
+    repository_id: (first.body['repository'] as Json)['id'],
+    installation_id: null,
   })
   const delivery_id = Number(failed?.id)
   const path = '/repos/{owner}/{repo}/hooks/{hook_id}/deliveries/{delivery_id}' as const
   const { data: full } = await alice.request(`GET ${path}`, { ...at, hook_id, delivery_id })
-  expect(full).toMatchObject({ request: { payload: first.body, headers: { 'X-GitHub-Event': 'issues' } }, response: { payload: 'thank you' } })
+  expect(full).toMatchObject({
+    request: { payload: first.body, headers: { 'X-GitHub-Event': 'issues' } },
+    response: { payload: 'thank you' },
+  })
   const again = await alice.request(`POST ${path}/attempts`, { ...at, hook_id, delivery_id })
   expect(again.status).toBe(202)
   await idle(forge)
@@ -115,25 +138,33 @@ test('while hooks are paused deliveries fail, and none is sent later on its own'
   await open(forge)
   await idle(forge)
   await forge.control('POST', '/hooks/resume')
-  const { data } = await forge.as('alice').request('GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries', { ...at, hook_id, status: 'failure' } as never)
+  const { data } = await forge
+    .as('alice')
+    .request('GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries', { ...at, hook_id, status: 'failure' } as never)
   expect(data).toMatchObject([{ status: 'failed to connect to host', status_code: 0 }])
   expect(hooks.names()).toEqual(['ping'])
 })
 
 test('an App gets its deliveries with its installation and lists them with its JWT', async () => {
   const hooks = await sink()
-  const forge = await forgeFor({ app: { ...(seed.app as { app_id: number; slug: string }), webhook_url: hooks.url, webhook_secret: 'app secret' } })
+  const forge = await forgeFor({
+    app: { ...(seed.app as { app_id: number; slug: string }), webhook_url: hooks.url, webhook_secret: 'app secret' },
+  })
   const { asApp, installationId } = await forge.app()
   await open(forge, 'A bug', ['bug'])
   const { body, raw, headers } = await hooks.next('issues.labeled')
   expect(body).toMatchObject({ installation: { id: installationId }, label: { name: 'bug', id: expect.any(Number) } })
   expect(headers).toMatchObject({
-    'x-github-hook-installation-target-type': 'integration', 'x-github-hook-installation-target-id': '42',
+    'x-github-hook-installation-target-type': 'integration',
+    'x-github-hook-installation-target-id': '42',
     'x-hub-signature-256': `sha256=${createHmac('sha256', 'app secret').update(raw).digest('hex')}`,
   })
   await idle(forge)
   const { data } = await asApp.request('GET /app/hook/deliveries')
-  expect(data.map(({ action, installation_id }) => [action, installation_id])).toEqual([['labeled', installationId], ['opened', installationId]])
+  expect(data.map(({ action, installation_id }) => [action, installation_id])).toEqual([
+    ['labeled', installationId],
+    ['opened', installationId],
+  ])
   await asApp.request('POST /app/hook/deliveries/{delivery_id}/attempts', { delivery_id: Number(data[0]?.id) })
   await idle(forge)
   expect(hooks.names().toSorted()).toEqual(['issues.labeled', 'issues.labeled', 'issues.opened'])

@@ -1,8 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder } from '../../../agent/testing/repository.ts'
 import { startScriptedModel } from './server.ts'
 
 const demo = join(import.meta.dirname, '../demo/repository')
@@ -47,7 +47,7 @@ test('the same request gets the same bytes, as events that end with the usage', 
 })
 
 test('the demo fails before the change and passes after', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'codex-k8s-demo-'))
+  const folder = temporaryFolder()
   cpSync(demo, folder, { recursive: true })
   const tests = (): number | null =>
     spawnSync(process.execPath, ['--test'], { cwd: folder, env: { PATH: process.env['PATH'] ?? '' } }).status

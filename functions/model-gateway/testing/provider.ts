@@ -39,6 +39,15 @@ export async function startProvider(answer: (response: ServerResponse, request: 
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, received }
 }
 
+/** Where nobody listens. */
+export async function nowhere(): Promise<string> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return `http://127.0.0.1:${port}/v1`
+}
+
 /** Server-sent events as the Responses API writes them. */
 export function events(...all: readonly { readonly type: string; readonly [name: string]: unknown }[]): string {
   return all.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join('')

@@ -77,7 +77,7 @@ export async function commitChangeSet(
     // Somebody was faster, perhaps we ourselves in another process.
     if (!(error instanceof Refused || error instanceof NotThere)) throw error
     const now = (await readBranchHead(octokit, repository, branch)) ?? null
-    if (now === head) throw error
+    if (now === head && !/fast.?forward/i.test(error.message)) throw error
     return adopt(now)
   }
 

@@ -1,0 +1,88 @@
+import { create as approvalGate } from '../../functions/approval-gate/app.ts'
+import { create as auditSink } from '../../functions/audit-sink/app.ts'
+import { create as changePublisher } from '../../functions/change-publisher/app.ts'
+import { create as labelRouter } from '../../functions/label-router/app.ts'
+import { create as modelGateway } from '../../functions/model-gateway/app.ts'
+import { create as reconciler } from '../../functions/reconciler/app.ts'
+import { create as runGateway } from '../../functions/run-gateway/app.ts'
+import { create as stageDispatcher } from '../../functions/stage-dispatcher/app.ts'
+import { processLauncher, type ProcessOptions } from '../../functions/stage-dispatcher/process-launcher.ts'
+import { create as statusReporter } from '../../functions/status-reporter/app.ts'
+import { create as webhookGateway } from '../../functions/webhook-gateway/app.ts'
+import { createBreaker } from '../../functions/webhook-gateway/breaker.ts'
+import { connect } from '#shared/db/connect.ts'
+import { listen, type App, type Served } from '#shared/edge/serve.ts'
+import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
+import { createGitHub } from '#shared/forge/github/client.ts'
+import { createLog, type Log } from '#shared/log.ts'
+import { createRelay } from '#shared/outbox/relay.ts'
+import { defaultWorkflow } from '#shared/workflow/workflow.ts'
+
+/** Every function, by the name of its folder and its Knative Service. */
+export const FUNCTIONS = [
+  'webhook-gateway',
+  'label-router',
+  'approval-gate',
+  'stage-dispatcher',
+  'run-gateway',
+  'model-gateway',
+  'change-publisher',
+  'status-reporter',
+  'audit-sink',
+  'reconciler',
+] as const
+export type FunctionName = (typeof FUNCTIONS)[number]
+
+/** What the functions of one machine share. JSON, so that it can be handed to a process of its own. */
+export interface FunctionsOptions {
+  readonly databaseUrl: string
+  readonly brokerUrl: string
+  /** Port of each function; they stay the same over restarts, as Services do. */
+  readonly ports: Readonly<Record<FunctionName, number>>
+  readonly forge: { readonly url: string; readonly authDir: string }
+  readonly secretsDir: string
+  readonly model: { readonly url: string; readonly key: string; readonly names: readonly string[] }
+  readonly tokenKey: string
+  readonly launcher: Omit<ProcessOptions, 'env'> & { readonly env: Readonly<Record<string, string>> }
+  readonly logLevel: 'silent' | 'debug' | 'info' | 'warn' | 'error'
+}
+
+/** The base URL of a function on this machine. */
+export function localUrl(ports: Readonly<Record<FunctionName, number>>, name: string): string {
+  return `http://127.0.0.1:${ports[name as FunctionName]}`
+}
+
+/** Runs every function in this process, each on its own port behind real HTTP, with clients of its own. */
+export async function startFunctions(options: FunctionsOptions, logTo?: { write(line: string): void }): Promise<{ close(): Promise<void> }> {
+  const { forge, ports, model, tokenKey } = options
+  const workflow = await defaultWorkflow()
+  const auth = readGitHubAuth(forge.authDir)
+  const serviceUrl = (name: string) => localUrl(ports, name)
+
+  const clients = (name: FunctionName, deadlineMs = 1_500) => {
+    const log: Log = createLog(name, options.logLevel, logTo)
+    const db = connect(options.databaseUrl, { name })
+    const post = name === 'webhook-gateway' ? createBreaker(fetch) : fetch
+    const relay = createRelay({ db, brokerUrl: options.brokerUrl, deadlineMs, post })
+    return { log, db, relay, github: createGitHub({ instance: forge.url, auth, log }) }
+  }
+  const launcher = processLauncher({
+    ...options.launcher,
+    env: { ...options.launcher.env, RUN_GATEWAY_URL: serviceUrl('run-gateway'), MODEL_GATEWAY_URL: serviceUrl('model-gateway') },
+  })
+  const apps: Record<FunctionName, () => App> = {
+    'webhook-gateway': () => webhookGateway({ secretsDir: options.secretsDir }, clients('webhook-gateway', 300)),
+    'label-router': () => labelRouter({ workflow, models: model.names }, clients('label-router')),
+    'approval-gate': () => approvalGate(clients('approval-gate')),
+    'stage-dispatcher': () => stageDispatcher({ tokenKey }, { ...clients('stage-dispatcher'), launcher }),
+    'run-gateway': () => runGateway({ tokenKey, gitUrl: forge.url }, clients('run-gateway')),
+    'model-gateway': () => modelGateway({ runTokenKey: tokenKey, modelUrl: model.url, modelKey: model.key }, clients('model-gateway')),
+    'change-publisher': () => changePublisher({ canaries: [model.key].filter((key) => key.length > 15) }, clients('change-publisher')),
+    'status-reporter': () => statusReporter(clients('status-reporter')),
+    'audit-sink': () => auditSink(clients('audit-sink')),
+    reconciler: () => reconciler({ serviceUrl }, clients('reconciler', 20_000)),
+  }
+  const served: Served[] = []
+  for (const name of FUNCTIONS) served.push(await listen(apps[name](), { port: ports[name] }))
+  return { close: async () => void (await Promise.all(served.map((one) => one.close()))) }
+}

@@ -1,0 +1,43 @@
+import * as v from 'valibot'
+import { connect } from '#shared/db/connect.ts'
+import { serve } from '#shared/edge/serve.ts'
+import { BaseUrl, common, readEnv, TokenKey } from '#shared/env.ts'
+import { createLog } from '#shared/log.ts'
+import { createRelay } from '#shared/outbox/relay.ts'
+import { create } from './app.ts'
+import { processLauncher } from './process-launcher.ts'
+
+const env = readEnv(
+  v.object({
+    ...common,
+    RUN_TOKEN_KEY: TokenKey,
+    RUN_GATEWAY_URL: BaseUrl,
+    MODEL_GATEWAY_URL: BaseUrl,
+    LAUNCHER_DIR: v.optional(v.string(), '/tmp/jobs'),
+    SUPERVISOR: v.optional(v.string(), ''),
+    AGENT: v.optional(v.string(), ''),
+    CODEX_BINARY: v.optional(v.string(), ''),
+    SANDBOX: v.optional(v.picklist(['workspace-write', 'none']), 'workspace-write'),
+    AGENT_PATH: v.optional(v.string(), '/usr/local/bin:/usr/bin:/bin'),
+    AGENT_UID: v.optional(v.pipe(v.string(), v.toNumber(), v.integer())),
+  }),
+)
+const log = createLog('stage-dispatcher', env.LOG_LEVEL)
+const db = connect(env.DATABASE_URL, { name: 'stage-dispatcher' })
+const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
+const launcher = processLauncher({
+  directory: env.LAUNCHER_DIR,
+  supervisor: env.SUPERVISOR,
+  command: [process.execPath, env.AGENT],
+  env: {
+    RUN_GATEWAY_URL: env.RUN_GATEWAY_URL,
+    MODEL_GATEWAY_URL: env.MODEL_GATEWAY_URL,
+    CODEX_BINARY: env.CODEX_BINARY,
+    SANDBOX: env.SANDBOX,
+    PATH: env.AGENT_PATH,
+    LANG: 'C.UTF-8',
+  },
+  user: env.AGENT_UID === undefined ? undefined : { uid: env.AGENT_UID, gid: env.AGENT_UID },
+})
+
+await serve(create({ tokenKey: env.RUN_TOKEN_KEY }, { db, relay, log, launcher }), { port: env.PORT, log })

@@ -1,0 +1,128 @@
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { RetryLater } from '#shared/errors.ts'
+import type { Job, JobView, Launcher } from './launcher.ts'
+
+/** How an attempt's process is started on this machine. */
+export interface ProcessOptions {
+  /** One folder per Job; the folder is the Job. */
+  readonly directory: string
+  /** The script that watches over one Job and outlives us. */
+  readonly supervisor: string
+  /** The agent: program and arguments. */
+  readonly command: readonly string[]
+  /** The whole environment of the agent besides what names its own folder. No secrets: what needs one gets a file. */
+  readonly env: Readonly<Record<string, string>>
+  /** The user that agents run as, where we may choose. */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined
+}
+
+/** What the supervisor is told. */
+export interface JobFile {
+  readonly uid: string
+  readonly run: string
+  readonly attempt: number
+  readonly seconds: number
+  readonly command: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined
+}
+
+/**
+ * Jobs as process groups on this machine. A folder appears whole under the Job's name by one rename, which fails if the
+ * name is taken: the API server's 409. The supervisor is a process of its own, so Jobs outlive the dispatcher.
+ */
+export function processLauncher(options: ProcessOptions): Launcher {
+  const { directory, supervisor } = options
+  const folder = (name: string) => join(directory, name)
+
+  const supervise = (name: string) => {
+    // A second supervisor of the same Job ends by itself.
+    spawn(process.execPath, [supervisor, folder(name)], { detached: true, stdio: 'ignore', env: {} }).unref()
+  }
+
+  return {
+    async create(job) {
+      const existing = await view(folder(job.name))
+      if (existing !== undefined) {
+        if (existing.state === 'waiting') supervise(job.name)
+        return { kind: 'exists', uid: existing.uid, run: existing.run }
+      }
+      const uid = randomUUID()
+      await mkdir(directory, { recursive: true, mode: 0o711 })
+      const fresh = await mkdtemp(join(directory, '.new-'))
+      try {
+        await fill(fresh, folder(job.name), uid, job, options)
+        await rename(fresh, folder(job.name))
+      } catch (error) {
+        await rm(fresh, { recursive: true, force: true })
+        const other = await view(folder(job.name))
+        if (other !== undefined) return { kind: 'exists', uid: other.uid, run: other.run }
+        throw new RetryLater(`the Job ${job.name} could not be written`, { cause: error })
+      }
+      supervise(job.name)
+      return { kind: 'created', uid, run: job.run }
+    },
+
+    get: (name) => view(folder(name)),
+
+    async stop(name) {
+      const job = await view(folder(name))
+      if (job === undefined || job.state === 'ended') return
+      await writeFile(join(folder(name), 'stop'), '')
+      // Without a supervisor there is nobody to obey; the one that starts now sees the file and ends at once.
+      if (job.state === 'waiting') supervise(name)
+    },
+  }
+}
+
+async function fill(fresh: string, target: string, uid: string, job: Job, { command, env, user }: ProcessOptions): Promise<void> {
+  const work = join(fresh, 'work')
+  await mkdir(work, { mode: 0o700 })
+  // A folder of the agent's own, so that it can remove the token once it has read it; the rest of the Job is ours.
+  const secret = join(fresh, 'secret')
+  await mkdir(secret, { mode: 0o700 })
+  const token = join(secret, 'token')
+  await writeFile(token, `${job.tokens.run}\n${job.tokens.model}\n`, { mode: 0o600 })
+  const file: JobFile = {
+    uid,
+    run: job.run,
+    attempt: job.attempt,
+    seconds: job.seconds,
+    command,
+    env: { ...env, WORK_DIR: join(target, 'work'), RUN_TOKEN_FILE: join(target, 'secret', 'token') },
+    user,
+  }
+  await writeFile(join(fresh, 'job.json'), JSON.stringify(file), { mode: 0o600 })
+  await chmod(fresh, 0o711)
+  if (user !== undefined) for (const path of [work, secret, token]) await chown(path, user.uid, user.gid)
+}
+
+async function view(folder: string): Promise<JobView | undefined> {
+  const job = await json<JobFile>(join(folder, 'job.json'))
+  if (job === undefined) return undefined
+  const { uid, run } = job
+  const end = await json<{ how: string }>(join(folder, 'end.json'))
+  if (end !== undefined) return { uid, run, state: 'ended', end: end.how }
+  const pid = Number(await text(join(folder, 'supervisor.pid')))
+  if (!pid) return { uid, run, state: 'waiting' }
+  if (await watches(pid, folder)) return { uid, run, state: 'running' }
+  return { uid, run, state: 'ended', end: 'whoever watched over the agent was killed' }
+}
+
+/** A pid may have been given to another process: the command line tells. */
+async function watches(pid: number, folder: string): Promise<boolean> {
+  const commandLine = await text(`/proc/${pid}/cmdline`)
+  return commandLine?.split('\0').includes(folder) ?? false
+}
+
+async function text(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch(() => undefined)
+}
+
+async function json<T>(path: string): Promise<T | undefined> {
+  const content = await text(path)
+  return content === undefined ? undefined : (JSON.parse(content) as T)
+}
