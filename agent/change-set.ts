@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
-import { lstat, mkdir, mkdtemp, open, readFile, readdir, readlink, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { sha256 } from '#shared/digest.ts'
 import { MAX_BLOB_BYTES, MAX_CHANGED_PATHS } from '#shared/job/result.ts'
@@ -9,20 +7,13 @@ import { isAgentConfig } from './agent-config.ts'
 import type { BaseEntry, BaseTree } from './checkout.ts'
 import { Failure } from './failure.ts'
 import { git } from './git.ts'
+import { onDisk, readContent, readNested } from './work-tree.ts'
+import type { Found } from './work-tree.ts'
 
 /** What the agent changed, and the bytes of each written path by their digest. */
 export interface ChangeSet {
   readonly changes: readonly ChangedPath[]
   readonly blobs: ReadonlyMap<string, Buffer>
-}
-
-type Mode = Extract<ChangedPath, { kind: 'write' }>['mode']
-
-/** What lies at a path now. `object` is git's name for the content; `bytes` is absent where it is larger than a blob may be. */
-interface Found {
-  readonly mode: Mode
-  readonly object: string
-  readonly bytes: Buffer | undefined
 }
 
 /**
@@ -57,8 +48,7 @@ export async function collectChanges(options: {
     add(path, { kind: 'write', path: name, mode: found.mode, blob, bytes: found.bytes.length })
   }
   const add = (path: string, change: ChangedPath): void => {
-    if (changes.size === MAX_CHANGED_PATHS)
-      throw new Failure('result_too_large', `More than ${MAX_CHANGED_PATHS} paths are changed`)
+    if (changes.size === MAX_CHANGED_PATHS) throw tooMany()
     changes.set(path, change)
   }
   /** Compares a path of the base; a folder that is neither a file nor a gitlink now is left to the caller. */
@@ -95,17 +85,22 @@ export async function collectChanges(options: {
       }
     }
     const ignored = await ignoredPaths(unknown, options)
-    for (const path of unknown) {
-      if (ignored.has(path)) continue
-      if (path.endsWith('/')) next.push(path)
-      else write(path, repositories.get(path) ?? (await readContent(directory, path)))
-    }
+    const added = unknown.filter((path) => !ignored.has(path))
+    const files = added.filter((path) => !path.endsWith('/'))
+    // Before any of them is read.
+    if (changes.size + files.length > MAX_CHANGED_PATHS) throw tooMany()
+    for (const path of files) write(path, repositories.get(path) ?? (await readContent(directory, path)))
+    next.push(...added.filter((path) => path.endsWith('/')))
     level = next
   }
   for (const path of base.entries.keys()) {
     if (!present.has(path) && !isAgentConfig(path)) add(path, { kind: 'delete', path: readable(path) })
   }
   return { changes: [...changes].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, change]) => change), blobs }
+}
+
+function tooMany(): Failure {
+  return new Failure('result_too_large', `More than ${MAX_CHANGED_PATHS} paths are changed`)
 }
 
 function parentFolders(paths: Iterable<string>): Set<string> {
@@ -120,46 +115,6 @@ function parentFolders(paths: Iterable<string>): Set<string> {
     }
   }
   return folders
-}
-
-/** Links are not followed, and a file that was exchanged for a pipe or a device after the listing is not waited for. */
-async function readContent(directory: string, path: string): Promise<Found> {
-  const file = onDisk(directory, path)
-  const stat = await lstat(file)
-  if (stat.isSymbolicLink()) return found('120000', await readlink(file, { encoding: 'buffer' }))
-  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  try {
-    const { size, mode } = await handle.stat()
-    const gitMode = (mode & 0o100) === 0 ? '100644' : '100755'
-    if (size <= MAX_BLOB_BYTES) return found(gitMode, await handle.readFile())
-    const hash = createHash('sha1').update(`blob ${size}\0`)
-    for await (const chunk of handle.createReadStream({ autoClose: false })) hash.update(chunk)
-    return { mode: gitMode, object: hash.digest('hex'), bytes: undefined }
-  } finally {
-    await handle.close()
-  }
-}
-
-function found(mode: Mode, bytes: Buffer): Found {
-  const object = createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex')
-  return { mode, object, bytes: bytes.length > MAX_BLOB_BYTES ? undefined : bytes }
-}
-
-/** A repository inside the work tree is a gitlink to the commit it is at; to no commit where that cannot be told. */
-async function readNested(directory: string, path: string): Promise<Found | undefined> {
-  const metadata = `${path}/.git`
-  if ((await lstat(onDisk(directory, metadata)).catch(() => undefined)) === undefined) return undefined
-  const head = await readSmall(directory, `${metadata}/HEAD`)
-  const ref = /^ref: (refs\/[\w./-]+)$/.exec(head)?.[1]
-  const text = ref === undefined || ref.includes('..') ? head : await readSmall(directory, `${metadata}/${ref}`)
-  const commit = /^[0-9a-f]{40}$/.test(text) ? text : '0'.repeat(40)
-  return { mode: '160000', object: commit, bytes: Buffer.from(commit) }
-}
-
-async function readSmall(directory: string, path: string): Promise<string> {
-  const file = onDisk(directory, path)
-  const stat = await lstat(file).catch(() => undefined)
-  return stat?.isFile() && stat.size < 1024 ? (await readFile(file, 'latin1')).trim() : ''
 }
 
 /** Asks git, in a folder that holds nothing but the base's `.gitignore` files, which of the paths they ignore. */
@@ -182,10 +137,6 @@ async function ignoredPaths(
   } finally {
     await rm(cwd, { recursive: true, force: true })
   }
-}
-
-function onDisk(directory: string, path: string): Buffer {
-  return Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(path, 'latin1')])
 }
 
 function readable(path: string): string {

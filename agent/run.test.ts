@@ -1,10 +1,11 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ensureCodex, probeSandbox } from '../deploy/local/codex.ts'
 import { startScriptedModel } from '../deploy/local/model/server.ts'
 import type { ScriptedModel } from '../deploy/local/model/server.ts'
-import { INSTRUCTIONS } from './testing/gateways.ts'
+import { FORGE_TOKEN, INSTRUCTIONS, MODEL_KEY, MODEL_TOKEN, RUN_TOKEN } from './testing/gateways.ts'
 import { plainGit } from './testing/repository.ts'
 import type { Content } from './testing/repository.ts'
 import { startRunner } from './testing/runner.ts'
@@ -97,6 +98,46 @@ describe('a run with the real CLI', () => {
     })
     expect(await startRunner(gateways, codex, sandbox).ended).toBe(0)
     expect(failure(gateways)).toMatchObject({ reason: 'budget_exhausted' })
+  })
+})
+
+describe('a command of the agent', () => {
+  test('sees no token: not in its environment, its processes, the configuration or the files of the run', async (context) => {
+    if (sandbox === 'none') return context.skip('the sandbox does not work on this machine')
+    const command =
+      'env; cat /proc/*/environ /proc/*/cmdline; git config -l; cat ../codex-home/*.* ../task/* ../home/.* ~/.* ; ls -a .. /var/run/secrets'
+    const asked: string[] = []
+    const gateways = await gatewaysFor(demoRepository(), {
+      hook(request, response) {
+        if (request.url !== '/v1/responses') return false
+        text(request)
+          .then((body) => {
+            const call = {
+              type: 'function_call',
+              call_id: '1',
+              name: 'exec_command',
+              arguments: JSON.stringify({ cmd: command }),
+            }
+            const message = { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: '{}' }] }
+            const item = asked.push(body) === 1 ? call : message
+            const usage = { input_tokens: 1, output_tokens: 1, total_tokens: 2 }
+            const events = [
+              { type: 'response.output_item.done', item },
+              { type: 'response.completed', response: { id: String(asked.length), usage } },
+            ]
+            const stream = events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join('')
+            response.writeHead(200, { 'content-type': 'text/event-stream' }).end(stream)
+          })
+          .catch(() => response.destroy())
+        return true
+      },
+    })
+    await finished(startRunner(gateways, codex, sandbox))
+    expect(failure(gateways)).toMatchObject({ reason: 'agent_gave_no_result' })
+    expect(asked).toHaveLength(2)
+    expect(asked[1]).toContain('CODEX_THREAD_ID')
+    expect(asked[1]).toContain('core.hookspath=/dev/null')
+    for (const canary of [FORGE_TOKEN, MODEL_KEY, RUN_TOKEN, MODEL_TOKEN]) expect(asked[1]).not.toContain(canary)
   })
 })
 

@@ -19,23 +19,8 @@ import { redactor, runLog } from './log.ts'
 import { addEvent, finalMessage, noTranscript, progressOf } from './outcome.ts'
 import { progressReporter } from './progress.ts'
 import { probeSandbox } from './sandbox.ts'
+import type { Settings } from './settings.ts'
 import { taskMarkdown } from './task-file.ts'
-
-/** What one attempt needs. */
-export interface Settings {
-  readonly runGatewayUrl: string
-  readonly modelGatewayUrl: string
-  readonly runToken: string
-  readonly modelToken: string
-  /** Empty and writable. */
-  readonly workDir: string
-  readonly codexBinary: string
-  readonly sandbox: 'workspace-write' | 'none'
-  /** Whether the sandbox lets the agent's commands use sockets; the pod's own limits on egress hold in any case. */
-  readonly network: boolean
-  /** For git, the CLI and what the agent runs. */
-  readonly path: string
-}
 
 /** One attempt from its input to its result. True when run-gateway took the result, whatever it says. */
 export async function run(settings: Settings, stop: AbortSignal): Promise<boolean> {

@@ -4,4 +4,4 @@
 export function armCrashPoint(): void {}
 
 /** Does nothing. */
-export function crashPoint(): void {}
+export function crashPoint(_name: string, _at?: string): void {}

@@ -76,7 +76,9 @@ function encodings(canary: string): string[] {
 /** What base64 makes of the bytes wherever they lie in a longer text: without the characters that neighbours share. */
 function base64Cores(bytes: Buffer): string[] {
   return [0, 1, 2].map((before) => {
-    const text = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64').slice([0, 2, 3][before])
+    const text = Buffer.concat([Buffer.alloc(before), bytes])
+      .toString('base64')
+      .slice([0, 2, 3][before])
     return text.endsWith('=') ? text.replace(/.=+$/, '') : text
   })
 }

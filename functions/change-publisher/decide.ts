@@ -48,7 +48,8 @@ export function decide({ scope, branch, changes, base, blobs, message }: ChangeS
     (change) => change.kind === 'delete' || !changesNothing(change, contentOf(change), base.get(change.path)),
   )
   if (effective.length === 0) return { kind: 'nothing-to-publish' }
-  if (scope.kind === 'none') return refuse([{ code: 'outside_scope', path: null, detail: 'the stage may not change files' }])
+  if (scope.kind === 'none')
+    return refuse([{ code: 'outside_scope', path: null, detail: 'the stage may not change files' }])
   if (effective.length > scope.maxFiles) {
     // Alone, so that a hundred thousand paths cost nothing more.
     const detail = `${effective.length} paths are changed, ${scope.maxFiles} are allowed`

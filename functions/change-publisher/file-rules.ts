@@ -23,7 +23,10 @@ export function fileProblem(
   if (startsWith(content, 'version https://git-lfs')) return { code: 'lfs_pointer', detail: 'is a pointer of Git LFS' }
   // Without `#!` the bit has no use for text, and a program that nobody can read is not what a reviewer should be asked for.
   if (write.mode === '100755' && before?.mode !== '100755' && (kind !== 'code' || !startsWith(content, '#!'))) {
-    return { code: 'executable', detail: 'becomes executable and does not start with #!, or the stage may not write code' }
+    return {
+      code: 'executable',
+      detail: 'becomes executable and does not start with #!, or the stage may not write code',
+    }
   }
   return undefined
 }

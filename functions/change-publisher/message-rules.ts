@@ -24,6 +24,7 @@ export function messageProblem({ title, summary, tests }: Message): Problem | un
   const texts = [title, summary, tests]
   if (texts.some((text) => !text.isWellFormed())) return because('the message is not valid Unicode')
   if (texts.some((text) => controlButLayout.test(text))) return because('the message contains control characters')
-  if (texts.some((text) => deceptive.test(text))) return because('the message contains characters that hide or reorder text')
+  if (texts.some((text) => deceptive.test(text)))
+    return because('the message contains characters that hide or reorder text')
   return undefined
 }

@@ -20,7 +20,8 @@ const shortName = /^[^.]{1,6}~\d+(?:\.[^.]{0,3})?$/
 export function pathProblem(path: string, known: boolean): Problem | undefined {
   if (!path.isWellFormed()) return { code: 'path_malformed', detail: 'is not valid Unicode' }
   if (control.test(path)) return { code: 'path_malformed', detail: 'contains a control character or a line break' }
-  if (Buffer.byteLength(path) > MAX_PATH_BYTES) return { code: 'path_too_long', detail: `is longer than ${MAX_PATH_BYTES} bytes` }
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES)
+    return { code: 'path_too_long', detail: `is longer than ${MAX_PATH_BYTES} bytes` }
   if (path.includes('\\')) return { code: 'path_outside', detail: 'contains a backslash' }
   if (/^[a-z]:/i.test(path)) return { code: 'path_outside', detail: 'starts with a drive letter' }
   const segments = path.split('/')
@@ -28,7 +29,8 @@ export function pathProblem(path: string, known: boolean): Problem | undefined {
     if (segment === '' || segment === '.' || segment === '..') {
       return { code: 'path_outside', detail: 'is absolute, leaves the repository or has an empty part' }
     }
-    if (isGitMetadata(segment)) return { code: 'path_git_metadata', detail: "is, on some file systems, the repository's own .git" }
+    if (isGitMetadata(segment))
+      return { code: 'path_git_metadata', detail: "is, on some file systems, the repository's own .git" }
     if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES) {
       return { code: 'path_too_long', detail: `has a part of more than ${MAX_SEGMENT_BYTES} bytes` }
     }

@@ -18,10 +18,10 @@ export function scopeRules(scope: WriteScope): (path: string) => Problem | undef
   const patterns = scope.protected.map((glob) => ({ glob, matches: picomatch(glob, { ...options, nocase: true }) }))
   const { test, what } = writable[scope.kind]
   return (path) => {
-    // Folded, because a file system that ignores case does so beyond the letters that a pattern's `nocase` knows.
+    // Also folded, because a file system that ignores case does so beyond the letters that a pattern's `nocase` knows.
     const folded = fold(path)
     // And what lies below: `.gitmodules/a` would take the place of a file that is protected.
-    const places = [folded, ...foldersOf(folded)]
+    const places = [path, folded].flatMap((name) => [name, ...foldersOf(name)])
     const pattern = patterns.find(({ matches }) => places.some((place) => matches(place)))
     if (pattern) return { code: 'protected_path', detail: `is protected by ${pattern.glob}` }
     return test(folded) ? undefined : { code: 'outside_scope', detail: `is outside the stage's scope: ${what}` }

@@ -46,10 +46,14 @@ const patterns: readonly { readonly code: SecretCode; readonly shape: RegExp }[]
   },
   // Not the example of jwt.io, which stands in half of all documentation.
   { code: 'json_web_token', shape: /eyJ[\w-]{10,2000}\.eyJ(?!zdWIiOiIxMjM0NTY3ODkw)[\w-]{10,8000}\.([\w-]{20})/y },
-  { code: 'run_token', shape: /(?:run|model)\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.\d{1,5}\.\d{1,15}\.([\w-]{43})/y },
+  {
+    code: 'run_token',
+    shape: /(?:run|model)\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.\d{1,5}\.\d{1,15}\.([\w-]{43})/y,
+  },
   {
     code: 'bearer_token',
-    shape: /authorization["']?[\s:=,]{1,5}["'`]?(?:bearer|basic|token)\s{1,5}(?=[a-z._~+/=-]{0,19}[A-Z0-9])([\w.~+/=-]{20})/iy,
+    shape:
+      /authorization["']?[\s:=,]{1,5}["'`]?(?:bearer|basic|token)\s{1,5}(?=[a-z._~+/=-]{0,19}[A-Z0-9])([\w.~+/=-]{20})/iy,
   },
 ]
 

@@ -51,7 +51,8 @@ function* hitsIn(bytes: Buffer, findCanary: (bytes: Uint8Array) => number | unde
   yield* findTokens(text)
   for (const { code, offset } of findTokens(reversed(bytes))) yield { code, offset: bytes.length - 1 - offset }
   // UTF-16, read as one byte per character.
-  if (text.includes('\0')) for (const { code } of findTokens(text.replaceAll('\0', ''))) yield { code, offset: text.indexOf('\0') }
+  if (text.includes('\0'))
+    for (const { code } of findTokens(text.replaceAll('\0', ''))) yield { code, offset: text.indexOf('\0') }
   const { layers, complete } = unpack(bytes)
   for (const layer of layers) {
     if (findCanary(layer.bytes) !== undefined) yield { code: 'canary', offset: layer.offset }

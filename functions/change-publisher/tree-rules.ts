@@ -40,9 +40,11 @@ export function treeRules(base: BaseTree, changes: readonly ChangedPath[]): (pat
     if (files.has(path)) return undefined
     const above = foldersOf(path)
     if (folders.has(path)) return { code: 'path_conflict', detail: 'is a file where a folder stays' }
-    if (above.some((folder) => files.has(folder))) return { code: 'path_conflict', detail: 'lies in a folder where a file stays' }
+    if (above.some((folder) => files.has(folder)))
+      return { code: 'path_conflict', detail: 'lies in a folder where a file stays' }
     const created = [path, ...above.filter((folder) => !folders.has(folder))]
-    if (created.some(collides)) return { code: 'path_collision', detail: 'differs from another path only in case or in accents' }
+    if (created.some(collides))
+      return { code: 'path_collision', detail: 'differs from another path only in case or in accents' }
     add(path)
     return undefined
   }

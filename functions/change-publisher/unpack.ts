@@ -51,7 +51,8 @@ class TooMuch extends Error {}
 const BASE64 = 1
 const BLANK = 2
 const classes = new Uint8Array(256)
-for (const character of Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_')) classes[character] = BASE64
+for (const character of Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_'))
+  classes[character] = BASE64
 for (const character of Buffer.from(' \t\r\n')) classes[character] = BLANK
 const newline = Buffer.from('\n')
 
@@ -90,7 +91,8 @@ function* compressed(bytes: Buffer): Generator<Layer> {
   for (const magic of zlibMagics) {
     // Only where a text or a decoded run starts: two bytes are found by chance elsewhere.
     if (bytes.subarray(0, 2).equals(magic)) yield { bytes: bytes.subarray(2), offset: 0 }
-    for (const offset of positions(bytes, Buffer.concat([newline, magic]))) yield { bytes: bytes.subarray(offset + 3), offset }
+    for (const offset of positions(bytes, Buffer.concat([newline, magic])))
+      yield { bytes: bytes.subarray(offset + 3), offset }
   }
   for (const offset of positions(bytes, gzipMagicInBase64)) {
     const text = bytes.toString('latin1', offset, offset + MAX_PIECE)

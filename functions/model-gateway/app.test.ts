@@ -1,18 +1,20 @@
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
+import { connect } from '#shared/db/connect.ts'
 import { mintToken } from '#shared/job/token.ts'
-import { test } from '../../test/support/database.ts'
-import { eventually } from '../../test/support/wait.ts'
-import { question, startGateway } from './testing/gateway.ts'
+import { createLog } from '#shared/log.ts'
+import { create } from './app.ts'
+import { test } from './testing/gateway.ts'
 import { answerWith, nowhere, startProvider } from './testing/provider.ts'
+import { question } from './testing/question.ts'
 import { addAttempt, runTokenKey, startRun } from './testing/run.ts'
 
 const message = { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'Hello' }] }
 
 describe('an attempt that is open', () => {
-  test('gets the stream of the model, and the run is charged what it reports', async ({ db, databaseUrl }) => {
+  test('gets the stream of the model, and the run is charged what it reports', async ({ db, startGateway }) => {
     const provider = await startProvider(answerWith([message], 120, 30))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const run = await startRun(db)
     const response = await gateway.ask(run, { ...question, model: 'gpt-expensive' })
     expect(response.status).toBe(200)
@@ -28,9 +30,9 @@ describe('an attempt that is open', () => {
     expect(gateway.relayed).toEqual([event.id])
   })
 
-  test('sends and receives only what is on the list of headers', async ({ db, databaseUrl }) => {
+  test('sends and receives only what is on the list of headers', async ({ db, startGateway }) => {
     const provider = await startProvider(answerWith([]))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const response = await gateway.ask(await startRun(db))
     await response.text()
     const transport = ['host', 'connection', 'content-length', 'user-agent', 'accept-language', 'accept-encoding', 'sec-fetch-mode']
@@ -40,16 +42,16 @@ describe('an attempt that is open', () => {
     expect(own).toEqual(['cache-control', 'content-type'])
   })
 
-  test('needs no key of a model that has none', async ({ db, databaseUrl }) => {
+  test('needs no key of a model that has none', async ({ db, startGateway }) => {
     const provider = await startProvider(answerWith([]))
-    const gateway = await startGateway(databaseUrl, provider.url, { key: '' })
+    const gateway = await startGateway(provider.url, { key: '' })
     await (await gateway.ask(await startRun(db))).text()
     expect(provider.received[0]!.headers.authorization).toBeUndefined()
   })
 
-  test('is told its one model without anybody being asked', async ({ db, databaseUrl }) => {
+  test('is told its one model without anybody being asked', async ({ db, startGateway }) => {
     const provider = await startProvider(answerWith([]))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const response = await gateway.ask(await startRun(db), undefined, { path: '/v1/models', method: 'GET' })
     expect(await response.json()).toMatchObject({ data: [{ id: 'gpt-5.5' }] })
     expect(provider.received).toEqual([])
@@ -62,9 +64,9 @@ describe('an attempt that is open', () => {
     ['GET', '/v1/files'],
     ['POST', '/v1/embeddings'],
     ['GET', '/'],
-  ])('finds nothing else: %s %s', async ([method, path], { db, databaseUrl }) => {
+  ])('finds nothing else: %s %s', async ([method, path], { db, startGateway }) => {
     const provider = await startProvider(answerWith([]))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     expect((await gateway.ask(await startRun(db), question, { method, path })).status).toBe(404)
     expect(provider.received).toEqual([])
   })
@@ -74,17 +76,17 @@ describe('an attempt that is open', () => {
     ['text that is no JSON', '{', 400, 'invalid_request'],
     ['a tool nested too deeply to be written', `{"stream":true,"input":"x","tools":[{"type":"function","parameters":${'['.repeat(100_000)}${']'.repeat(100_000)}}]}`, 400, 'invalid_request'],
     ['more than 16 MiB', ' '.repeat(16 * 1024 * 1024 + 1), 413, 'request_too_large'],
-  ])('is refused %s, and nothing is reserved', async ([, body, status, code], { db, databaseUrl }) => {
+  ])('is refused %s, and nothing is reserved', async ([, body, status, code], { db, startGateway }) => {
     const provider = await startProvider(answerWith([]))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const response = await gateway.ask(await startRun(db), body)
     expect([response.status, await response.json()]).toMatchObject([status, { code }])
     expect(provider.received).toEqual([])
     expect(await db.selectFrom('model_calls').select('id').execute()).toEqual([])
   })
 
-  test('is refused more than 16 MiB that come without a length', async ({ db, databaseUrl }) => {
-    const gateway = await startGateway(databaseUrl, await nowhere())
+  test('is refused more than 16 MiB that come without a length', async ({ db, startGateway }) => {
+    const gateway = await startGateway(await nowhere())
     const { token } = await startRun(db)
     const chunk = new Uint8Array(1024 * 1024).fill(32)
     let sent = 0
@@ -104,9 +106,9 @@ describe('a token opens nothing', () => {
     ['whose run was exchanged', (ref) => mintToken(runTokenKey, 'model', ref).replace(ref.run, foreign)],
     ['of a run that does not exist', (ref) => mintToken(runTokenKey, 'model', { ...ref, run: foreign })],
     ['of another fence', (ref) => mintToken(runTokenKey, 'model', { ...ref, fence: ref.fence + 1 })],
-  ])('%s: 401', async ([, forge], { db, databaseUrl }) => {
+  ])('%s: 401', async ([, forge], { db, startGateway }) => {
     const provider = await startProvider(answerWith([]))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const token = forge((await startRun(db)).ref)
     for (const options of [{}, { path: '/v1/models', method: 'GET' }]) {
       const response = await gateway.ask({ token }, question, options)
@@ -124,9 +126,9 @@ describe('a token opens nothing', () => {
     ['of a run that waits', 'attempt_closed', sql`update runs set state = 'queued'`],
     ['of a run that is published', 'attempt_closed', sql`update runs set state = 'publishing'`],
     ['of a run that was cancelled', 'attempt_closed', sql`update runs set state = 'cancelled', reason = 'closed'`],
-  ])('%s: 403', async ([, code, change], { db, databaseUrl }) => {
+  ])('%s: 403', async ([, code, change], { db, startGateway }) => {
     const provider = await startProvider(answerWith([]))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const run = await startRun(db)
     await change.execute(db)
     for (const options of [{}, { path: '/v1/models', method: 'GET' }]) {
@@ -136,9 +138,9 @@ describe('a token opens nothing', () => {
     expect(provider.received).toEqual([])
   })
 
-  test('once a newer attempt is there, whatever its own says', async ({ db, databaseUrl }) => {
+  test('once a newer attempt is there, whatever its own says', async ({ db, startGateway }) => {
     const provider = await startProvider(answerWith([]))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const run = await startRun(db)
     await db.updateTable('attempts').set({ state: 'lost' }).execute()
     const ref = await addAttempt(db, run.id, 2)
@@ -149,17 +151,20 @@ describe('a token opens nothing', () => {
   })
 })
 
-test('a stop waits for what is being settled', async ({ db, databaseUrl }) => {
+test('closing waits for what is being settled', async ({ db, databaseUrl }) => {
   const provider = await startProvider((response) => response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders())
-  const gateway = await startGateway(databaseUrl, provider.url)
-  const stop = new AbortController()
-  await gateway.ask(await startRun(db), question, { signal: stop.signal })
-  stop.abort()
-  await provider.received[0]!.closed
-  await eventually(async () => (await db.selectFrom('model_calls').select('state').executeTakeFirst())?.state === 'charged', { what: 'the charge' })
+  const relay = { after: async () => {}, overdue: async () => 0 }
+  const clients = { db: connect(databaseUrl, { name: 'model-gateway' }), relay, log: createLog('model-gateway', 'silent') }
+  const app = create({ modelUrl: provider.url, modelKey: '', runTokenKey }, clients)
+  const { token } = await startRun(db)
+  const headers = { authorization: `Bearer ${token}` }
+  const response = await app.fetch(new Request('http://gateway/v1/responses', { method: 'POST', headers, body: JSON.stringify(question) }))
+  void response.body!.cancel()
+  await app.close()
+  expect(await db.selectFrom('model_calls').select('state').execute()).toEqual([{ state: 'charged' }])
 })
 
-test('says that it is up', async ({ databaseUrl }) => {
-  const gateway = await startGateway(databaseUrl, await nowhere())
+test('says that it is up', async ({ startGateway }) => {
+  const gateway = await startGateway(await nowhere())
   expect((await fetch(`${gateway.url}/healthz`)).status).toBe(200)
 })

@@ -2,10 +2,10 @@ import type { ServerResponse } from 'node:http'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
 import type { Db } from '#shared/db/connect.ts'
-import { test } from '../../test/support/database.ts'
 import { eventually } from '../../test/support/wait.ts'
-import { question, startGateway } from './testing/gateway.ts'
+import { test } from './testing/gateway.ts'
 import { answerWith, completed, events, nowhere, refuseWith, startProvider } from './testing/provider.ts'
+import { question } from './testing/question.ts'
 import { startRun } from './testing/run.ts'
 
 /** Answers whose last events are sent when the test says so. */
@@ -25,10 +25,10 @@ const reached = async (db: Db, state: string) =>
 const outbox = (db: Db) => db.selectFrom('outbox').select(['id', 'record']).execute()
 
 describe('the budget', () => {
-  test('holds and one stream is open, however many ask at once', async ({ db, databaseUrl }) => {
+  test('holds and one stream is open, however many ask at once', async ({ db, startGateway }) => {
     const { open, answer } = held()
     const provider = await startProvider(answer)
-    const gateways = await Promise.all([startGateway(databaseUrl, provider.url), startGateway(databaseUrl, provider.url)])
+    const gateways = await Promise.all([startGateway(provider.url), startGateway(provider.url)])
     const run = await startRun(db, { budget: { tokens: 26_000 } })
     const statuses: string[] = []
     for (let round = 0; round < 5; round += 1) {
@@ -47,17 +47,17 @@ describe('the budget', () => {
     expect(await calls(db)).toMatchObject(Array(3).fill({ state: 'charged' }))
   })
 
-  test('gives back what an answer did not use', async ({ db, databaseUrl }) => {
+  test('gives back what an answer did not use', async ({ db, startGateway }) => {
     const provider = await startProvider(answerWith([], 100, 50))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const run = await startRun(db, { budget: { tokens: 9_000 } })
     for (let call = 0; call < 5; call += 1) expect(await (await gateway.ask(run)).text()).toContain('response.completed')
     expect((await calls(db)).map((call) => call.charged_tokens)).toEqual(Array(5).fill(150))
   })
 
-  test('counts the input that is sent, and the earlier attempts of the run', async ({ db, databaseUrl }) => {
+  test('counts the input that is sent, and the earlier attempts of the run', async ({ db, startGateway }) => {
     const provider = await startProvider(answerWith([], 900, 200))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const run = await startRun(db, { budget: { tokens: 9_000 } })
     const long = await gateway.ask(run, { ...question, input: 'x'.repeat(3_100) })
     expect([long.status, await long.json()]).toMatchObject([400, { code: 'budget_exhausted' }])
@@ -67,17 +67,17 @@ describe('the budget', () => {
     expect(provider.received).toHaveLength(1)
   })
 
-  test('of one run is not that of another', async ({ db, databaseUrl }) => {
+  test('of one run is not that of another', async ({ db, startGateway }) => {
     const { open, answer } = held()
     const provider = await startProvider(answer)
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     for (let run = 0; run < 3; run += 1) expect((await gateway.ask(await startRun(db, { budget: { tokens: 9_000 } }))).status).toBe(200)
     expect(open).toHaveLength(3)
   })
 
-  test('is checked under the lock of the run', async ({ db, databaseUrl }) => {
+  test('is checked under the lock of the run', async ({ db, startGateway }) => {
     const provider = await startProvider(answerWith([]))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const run = await startRun(db)
     const asked = await db.transaction().execute(async (tx) => {
       await tx.selectFrom('runs').select('id').where('id', '=', run.id).forUpdate().execute()
@@ -92,9 +92,9 @@ describe('the budget', () => {
 })
 
 describe('a cut stream stays charged', () => {
-  test('when the client goes, and the model is told to stop', async ({ db, databaseUrl }) => {
+  test('when the client goes, and the model is told to stop', async ({ db, startGateway }) => {
     const provider = await startProvider(held().answer)
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const stop = new AbortController()
     const response = await gateway.ask(await startRun(db), question, { signal: stop.signal })
     expect(response.status).toBe(200)
@@ -106,9 +106,9 @@ describe('a cut stream stays charged', () => {
     expect(await outbox(db)).toMatchObject([{ record: { rows: { model_calls: [{ state: 'charged' }] } } }])
   })
 
-  test('when the client goes before the model has answered', async ({ db, databaseUrl }) => {
+  test('when the client goes before the model has answered', async ({ db, startGateway }) => {
     const provider = await startProvider(() => {})
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const stop = new AbortController()
     const asking = gateway.ask(await startRun(db), question, { signal: stop.signal }).catch(() => 'gone')
     await eventually(() => provider.received.length === 1, { what: 'the request' })
@@ -118,10 +118,10 @@ describe('a cut stream stays charged', () => {
     await reached(db, 'charged')
   })
 
-  test('when the model goes', async ({ db, databaseUrl }) => {
+  test('when the model goes', async ({ db, startGateway }) => {
     const { open, answer } = held()
     const provider = await startProvider(answer)
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const response = await gateway.ask(await startRun(db))
     open[0]!.destroy()
     expect(await response.text()).not.toContain('response.completed')
@@ -129,9 +129,9 @@ describe('a cut stream stays charged', () => {
     expect(gateway.relayed).toHaveLength(1)
   })
 
-  test('when the attempt is over before the answer is', async ({ db, databaseUrl }) => {
+  test('when the attempt is over before the answer is', async ({ db, startGateway }) => {
     const provider = await startProvider(held().answer)
-    const gateway = await startGateway(databaseUrl, provider.url, { leaseSeconds: 0.3 })
+    const gateway = await startGateway(provider.url, { leaseSeconds: 0.3 })
     const response = await gateway.ask(await startRun(db))
     await db.updateTable('attempts').set({ state: 'stopped' }).execute()
     await provider.received[0]!.closed
@@ -141,10 +141,10 @@ describe('a cut stream stays charged', () => {
 })
 
 describe('a reservation', () => {
-  test('is renewed while its stream is open, and refuses a second one with the time to wait', async ({ db, databaseUrl }) => {
+  test('is renewed while its stream is open, and refuses a second one with the time to wait', async ({ db, startGateway }) => {
     const { open, answer } = held()
     const provider = await startProvider(answer)
-    const gateway = await startGateway(databaseUrl, provider.url, { leaseSeconds: 0.3 })
+    const gateway = await startGateway(provider.url, { leaseSeconds: 0.3 })
     const run = await startRun(db)
     const response = await gateway.ask(run)
     const [first] = await calls(db)
@@ -156,10 +156,10 @@ describe('a reservation', () => {
     expect(await calls(db)).toMatchObject([{ state: 'settled', charged_tokens: 2 }])
   })
 
-  test('that nobody renews is charged by the next request, which gets the stream', async ({ db, databaseUrl }) => {
+  test('that nobody renews is charged by the next request, which gets the stream', async ({ db, startGateway }) => {
     const { answer } = held()
     const provider = await startProvider(answer)
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const run = await startRun(db)
     await gateway.ask(run)
     expect((await gateway.ask(run)).status).toBe(409)
@@ -169,9 +169,9 @@ describe('a reservation', () => {
     expect(await outbox(db)).toHaveLength(1)
   })
 
-  test('that nobody renews is charged by the sweep, once and not before its time', async ({ db, databaseUrl }) => {
+  test('that nobody renews is charged by the sweep, once and not before its time', async ({ db, startGateway }) => {
     const provider = await startProvider(held().answer)
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     await gateway.ask(await startRun(db))
     const sweep = async (grace: number) => (await fetch(`${gateway.url}/sweep?grace=${grace}`, { method: 'POST' })).json()
     expect(await sweep(0)).toEqual({ delivered: 0, written: 0 })
@@ -183,10 +183,10 @@ describe('a reservation', () => {
     expect(gateway.relayed).toEqual((await outbox(db)).map(({ id }) => id))
   })
 
-  test('that was charged meanwhile is not settled by what the model reports later', async ({ db, databaseUrl }) => {
+  test('that was charged meanwhile is not settled by what the model reports later', async ({ db, startGateway }) => {
     const { open, answer } = held()
     const provider = await startProvider(answer)
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const response = await gateway.ask(await startRun(db))
     await db.updateTable('model_calls').set({ expires_at: sql`now()` }).execute()
     await fetch(`${gateway.url}/sweep?grace=0`, { method: 'POST' })
@@ -197,9 +197,9 @@ describe('a reservation', () => {
     expect(await outbox(db)).toHaveLength(1)
   })
 
-  test('is settled by the time the client has the last event: the next request follows at once', async ({ db, databaseUrl }) => {
+  test('is settled by the time the client has the last event: the next request follows at once', async ({ db, startGateway }) => {
     const provider = await startProvider(answerWith([]))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const run = await startRun(db)
     for (let call = 0; call < 10; call += 1) {
       const response = await gateway.ask(run)
@@ -227,9 +227,9 @@ describe('a model that refuses', () => {
     [400, error('context_length_exceeded'), {}, { status: 400, code: 'model_refused', after: null, detail: 'The provider answered 400: context_length_exceeded, input.' }],
     [400, error('sk-canary-0123456789'), {}, { status: 400, code: 'model_refused', after: null, detail: 'The provider answered 400: invalid_request_error, input.' }],
     [404, { error: 'x'.repeat(100_000) }, {}, { status: 400, code: 'model_refused', after: null, detail: 'The provider answered 404.' }],
-  ])('with %i costs nothing', async ([status, body, headers, expected], { db, databaseUrl }) => {
+  ])('with %i costs nothing', async ([status, body, headers, expected], { db, startGateway }) => {
     const provider = await startProvider(refuseWith(status, body, headers))
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     const run = await startRun(db)
     const response = await gateway.ask(run)
     const text = await response.text()
@@ -242,8 +242,8 @@ describe('a model that refuses', () => {
     for (const canary of ['canary', Buffer.from('sk-canary').toString('base64').slice(0, 11), run.token]) expect(said).not.toContain(canary)
   })
 
-  test('because it is not there costs nothing, and the address is not told', async ({ db, databaseUrl }) => {
-    const gateway = await startGateway(databaseUrl, await nowhere())
+  test('because it is not there costs nothing, and the address is not told', async ({ db, startGateway }) => {
+    const gateway = await startGateway(await nowhere())
     const response = await gateway.ask(await startRun(db))
     expect(response.status).toBe(502)
     expect(await response.text()).not.toContain('127.0.0.1')
@@ -253,9 +253,9 @@ describe('a model that refuses', () => {
   test.for<[string, (response: ServerResponse) => void]>([
     ['hangs up after the request', (response) => void response.destroy()],
     ['answers with JSON', (response) => void response.writeHead(200, { 'content-type': 'application/json' }).end('{}')],
-  ])('or %s may have worked, and stays charged', async ([, answer], { db, databaseUrl }) => {
+  ])('or %s may have worked, and stays charged', async ([, answer], { db, startGateway }) => {
     const provider = await startProvider(answer)
-    const gateway = await startGateway(databaseUrl, provider.url)
+    const gateway = await startGateway(provider.url)
     expect((await gateway.ask(await startRun(db))).status).toBe(502)
     expect(await calls(db)).toMatchObject([{ state: 'charged' }])
   })

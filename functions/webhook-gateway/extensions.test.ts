@@ -22,8 +22,11 @@ describe('the extensions of an event', () => {
 
   test('name a renamed label by its default, and a default that was renamed not at all', () => {
     const renamed = project({ labels: { 'run:dev': 'Bitte entwickeln \u00fc' } })
-    expect(extensionsOf(named('Bitte entwickeln u\u0308'), renamed)).toMatchObject({ labelgroup: 'run', label: 'run:dev' })
-    expect(extensionsOf(named('run:dev'), renamed).label).toBeUndefined()
+    expect(extensionsOf(named('Bitte entwickeln u\u0308'), renamed)).toMatchObject({
+      labelgroup: 'run',
+      label: 'run:dev',
+    })
+    expect(extensionsOf(named('run:dev'), renamed)['label']).toBeUndefined()
   })
 
   test.for(['bug', 'Run:dev', 'run:dev ', 'run:\u0501ev', 'run:dev\n', ''])('leave out the label %j', (name) => {
@@ -31,21 +34,27 @@ describe('the extensions of an event', () => {
     expect([label, labelgroup]).toEqual([undefined, undefined])
   })
 
-  test.for([null, [], 'x', { labels: 5 }, { labels: { 'run:dev': 5 } }, { labels: null }])('survive settings of %j', (settings) => {
-    expect(extensionsOf(labeled(42), project(settings)).label).toBe('run:dev')
-  })
+  test.for([null, [], 'x', { labels: 5 }, { labels: { 'run:dev': 5 } }, { labels: null }])(
+    'survive settings of %j',
+    (settings) => {
+      expect(extensionsOf(labeled(42), project(settings))['label']).toBe('run:dev')
+    },
+  )
 
   test('name no label when the event is not about one', () => {
-    expect(extensionsOf(labeled(42, { action: 'opened' }), none).label).toBeUndefined()
+    expect(extensionsOf(labeled(42, { action: 'opened' }), none)['label']).toBeUndefined()
   })
 
   test('have the number of a pull request, and no key without a number', () => {
     const { issue: _, ...rest } = labeled(42)
-    expect(extensionsOf({ ...rest, pull_request: { number: 8 } }, none).partitionkey).toBe('42#8')
-    expect(extensionsOf(rest, none).partitionkey).toBeUndefined()
+    expect(extensionsOf({ ...rest, pull_request: { number: 8 } }, none)['partitionkey']).toBe('42#8')
+    expect(extensionsOf(rest, none)['partitionkey']).toBeUndefined()
   })
 
   test('leave out an action that is free text', () => {
-    expect(extensionsOf(labeled(42, { action: 'on-demand test' }), undefined)).toMatchObject({ action: undefined, project: undefined })
+    expect(extensionsOf(labeled(42, { action: 'on-demand test' }), undefined)).toMatchObject({
+      action: undefined,
+      project: undefined,
+    })
   })
 })

@@ -25,7 +25,8 @@ describe('the CloudEvents GitHub adapter', () => {
     const unlisted = recorded.filter(({ event }) => !documented.includes(event))
     expect(unlisted.length).toBeGreaterThan(50)
     for (const { event, body } of unlisted) {
-      const action = /^[a-z_]+$/.test(String(body['action'] ?? '')) ? `.${String(body['action'])}` : ''
+      const word = body['action'] as string | undefined
+      const action = word !== undefined && /^[a-z_]+$/.test(word) ? `.${word}` : ''
       const owner = (body['repository'] ?? body['organization'] ?? body['sender']) as { url: string }
       expect(attributesOf(event, body, NOW)).toEqual({
         source: owner.url,
@@ -37,7 +38,11 @@ describe('the CloudEvents GitHub adapter', () => {
   })
 
   test('a ping without a repository is of its organization, else of the hook', () => {
-    const ping = { zen: 'z', hook_id: 5, hook: { url: 'https://api.github.com/hooks/5', updated_at: '2026-01-02T03:04:05Z' } }
+    const ping = {
+      zen: 'z',
+      hook_id: 5,
+      hook: { url: 'https://api.github.com/hooks/5', updated_at: '2026-01-02T03:04:05Z' },
+    }
     const organization = { url: 'https://api.github.com/orgs/octo' }
     const rest = { type: 'com.github.ping', subject: '5', time: '2026-01-02T03:04:05Z' }
     expect(attributesOf('ping', { ...ping, organization }, NOW)).toEqual({ source: organization.url, ...rest })
@@ -53,7 +58,10 @@ describe('the CloudEvents GitHub adapter', () => {
     ['nothing that it belongs to', { action: 'labeled', issue }],
     ['a source with a space', { action: 'labeled', issue, repository: { url: 'https://a b' } }],
     ['a source with a line break', { action: 'labeled', issue, repository: { url: 'https://a\nce-type: x' } }],
-    ['a source only inherited', { action: 'labeled', issue, repository: JSON.parse('{"__proto__":{"url":"https://a"}}') as object }],
+    [
+      'a source only inherited',
+      { action: 'labeled', issue, repository: JSON.parse('{"__proto__":{"url":"https://a"}}') as object },
+    ],
     ['a subject with a control character', { action: 'labeled', issue: { number: '7\u0001' }, repository }],
   ] as const)('there are no attributes with %s', ([, body]) => {
     expect(attributesOf('issues', body, NOW)).toBeUndefined()
@@ -62,7 +70,11 @@ describe('the CloudEvents GitHub adapter', () => {
   test.for(['yesterday', '2026-13-01T00:00:00Z', '2026-01-01', null, {}, -1, 1e12])(
     'a time of %j is the time of arrival',
     (updated_at) => {
-      const attributes = attributesOf('issues', { action: 'labeled', issue: { number: 7, updated_at }, repository }, NOW)
+      const attributes = attributesOf(
+        'issues',
+        { action: 'labeled', issue: { number: 7, updated_at }, repository },
+        NOW,
+      )
       expect(attributes?.time).toBe(NOW)
     },
   )

@@ -14,7 +14,7 @@ export type BodyFault =
   | 'unstorable_text'
 
 /** Far above what forges send (depth 7, GitHub's 100 labels), far below what hurts. */
-export const LIMITS = { depth: 64, values: 500_000, keysPerObject: 10_000, labels: 1_000 } as const
+export const LIMITS = { depth: 64, values: 250_000, keysPerObject: 10_000, labels: 1_000 } as const
 
 /** An object or array that is still open. `key` is the last one seen; an array carries the one it stands under. */
 interface Frame {

@@ -15,7 +15,7 @@ describe('the shape of a body', () => {
   })
 
   test('W7: a body that we recognise passes under no name that we do not know', () => {
-    for (const { event, body } of recorded) expect(isBodyOf('brand_new', body), event).toBe(false)
+    expect(recorded.filter(({ body }) => isBodyOf('brand_new', body))).toEqual([])
   })
 
   test('a new event passes under its own name and under none that has a shape of its own', () => {
@@ -31,7 +31,10 @@ describe('the shape of a body', () => {
   })
 
   test('inherited members count for nothing', () => {
-    const body = JSON.parse('{"action":"labeled","repository":{},"__proto__":{"issue":{"number":1}}}') as Record<string, unknown>
+    const body = JSON.parse('{"action":"labeled","repository":{},"__proto__":{"issue":{"number":1}}}') as Record<
+      string,
+      unknown
+    >
     expect(isBodyOf('issues', body)).toBe(false)
   })
 })

@@ -76,7 +76,10 @@ describe('the signature', () => {
         const pair = { current: Buffer.from(one), previous: undefined }
         expect(verify(text, header, pair)).toBe('current')
         // HMAC pads keys with NUL: `a` and `a\0` are one key.
-        const padded = (each: Uint8Array) => Buffer.from(each).toString('hex').replace(/(00)+$/, '')
+        const padded = (each: Uint8Array) =>
+          Buffer.from(each)
+            .toString('hex')
+            .replace(/(00)+$/, '')
         fc.pre(padded(one) !== padded(other) && one.length <= 64 && other.length <= 64)
         expect(verify(text, signed(text, other), pair)).toBeUndefined()
       }),

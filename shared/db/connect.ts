@@ -33,7 +33,9 @@ export function connect(url: string, { name, max = 5 }: ConnectOptions): Db {
     idle_in_transaction_session_timeout: 20_000,
     keepAlive: true,
   })
-  // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
+  // A connection that breaks is replaced by the pool, and whoever was using it gets the error from the query. Without a
+  // listener it would end the process: the pool listens while a connection is idle, nobody while it is in use.
   pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
 }

@@ -55,10 +55,10 @@ export async function deliver(db: Db, consumer: Consumer, outboxId: string, hand
   const event = await load(db, outboxId)
   for (let look = 1; ; look += 1) {
     const settlement = await handle(event)
-    crashPoint('handle.before-transaction')
+    crashPoint('handle.before-transaction', consumer)
     try {
       const delivery = await settle(db, consumer, outboxId, settlement)
-      crashPoint('handle.after-commit')
+      crashPoint('handle.after-commit', consumer)
       return delivery
     } catch (error) {
       if (!(error instanceof RetryLater && error.seconds === 0)) throw error
@@ -85,7 +85,7 @@ async function settle(db: Db, consumer: Consumer, outboxId: string, { outcome, w
       .where('outbox_id', '=', outboxId)
       .where('consumer', '=', consumer)
       .execute()
-    crashPoint('handle.before-commit')
+    crashPoint('handle.before-commit', consumer)
     return { outcome, written }
   })
 }

@@ -59,7 +59,7 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = fetch }: RelayOp
       signal,
     }).catch(() => undefined)
     await response?.body?.cancel()
-    crashPoint('relay.after-post')
+    crashPoint('relay.after-post', row.event.type)
     const accepted = response?.ok === true
     await db
       .updateTable('outbox')
@@ -67,7 +67,7 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = fetch }: RelayOp
       .where('id', '=', row.id)
       .where('lease', '=', lease)
       .execute()
-    crashPoint('relay.after-mark')
+    crashPoint('relay.after-mark', row.event.type)
     return accepted
   }
 

@@ -15,7 +15,10 @@ export const protectedPaths: readonly ProtectedPath[] = [
   { glob: '.gitlab-ci.{yml,yaml}', reason: 'GitLab runs it with the secrets of the project' },
   { glob: '.gitlab/**', reason: 'holds included pipelines and approval rules' },
   { glob: '{.circleci,.buildkite,.woodpecker,.teamcity}/**', reason: 'pipelines of other CI systems' },
-  { glob: '{.travis,.drone,.appveyor,appveyor,.woodpecker,azure-pipelines,bitbucket-pipelines}.{yml,yaml}', reason: 'pipelines of other CI systems' },
+  {
+    glob: '{.travis,.drone,.appveyor,appveyor,.woodpecker,azure-pipelines,bitbucket-pipelines}.{yml,yaml}',
+    reason: 'pipelines of other CI systems',
+  },
   { glob: '**/Jenkinsfile', reason: 'Jenkins runs it with its own credentials' },
   { glob: '**/CODEOWNERS', reason: 'decides who has to review' },
   { glob: '**/.gitmodules', reason: 'names repositories that a checkout fetches' },
@@ -23,7 +26,10 @@ export const protectedPaths: readonly ProtectedPath[] = [
   { glob: '**/.gitconfig', reason: 'git runs commands that it names' },
   { glob: '**/.lfsconfig', reason: 'names the server that gets the credentials of LFS' },
   { glob: '{.husky,.githooks}/**', reason: 'run at the next commit of whoever checks this out' },
-  { glob: '{.pre-commit-config,lefthook,.lefthook}.{yml,yaml}', reason: 'run at the next commit of whoever checks this out' },
+  {
+    glob: '{.pre-commit-config,lefthook,.lefthook}.{yml,yaml}',
+    reason: 'run at the next commit of whoever checks this out',
+  },
   { glob: '**/{.codex,.claude,.agents,.cursor,.gemini}/**', reason: 'configures the next coding agent' },
   { glob: '**/{AGENTS,AGENTS.override,CLAUDE,CLAUDE.local,GEMINI}.md', reason: 'instructs the next coding agent' },
   { glob: '**/{.cursorrules,.windsurfrules}', reason: 'instructs the next coding agent' },

@@ -1,10 +1,10 @@
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { migrate } from '#shared/db/migrate.ts'
 import { administer, databaseUrl } from './administer.ts'
-import { endOrphan } from '../../deploy/local/postgres-data.ts'
+import { bornAt, endOrphan, read } from '../../deploy/local/postgres-data.ts'
 import { startPostgres } from '../../deploy/local/postgres.ts'
 
 declare module 'vitest' {
@@ -40,13 +40,10 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 /** Ends what a killed test run left behind. */
 async function clearAway(): Promise<void> {
   for (const name of readdirSync(tmpdir()).filter((each) => each.startsWith(prefix))) {
-    const folder = join(tmpdir(), name)
-    try {
-      if (!existsSync(join(folder, 'data.owner'))) continue
-      await endOrphan(join(folder, 'data'), () => {})
-      if (!existsSync(join(folder, 'data', 'postmaster.pid'))) rmSync(folder, { recursive: true, force: true })
-    } catch {
-      // Another run's, alive.
-    }
+    const data = join(tmpdir(), name, 'data')
+    const [pid, born] = (read(`${data}.owner`) ?? '').trim().split(' ')
+    if (!pid || bornAt(Number(pid)) === born) continue
+    await endOrphan(data, () => {})
+    rmSync(dirname(data), { recursive: true, force: true })
   }
 }

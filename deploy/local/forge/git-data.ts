@@ -56,6 +56,23 @@ export function gitDataRoutes(app: Hono<Env>, forge: Forge): void {
     if (inTheWay) throw invalid('Reference update failed')
     return forward(forge, c)
   })
+  app.delete('/repos/:owner/:repo/git/refs/:ref{.+}', async (c) => {
+    const repo = repositoryOf(forge, c)
+    demand(forge, c.get('caller'), repo, 'push', 'contents')
+    const branch = c.req.param('ref').replace(/^heads\//, '')
+    const { status } = await ask(forge, c)
+    // A pull request does not outlive its branch.
+    for (const pull of forge.state.pullRequests.all()) {
+      if (pull.head_repo_id !== repo.id || pull.head_ref !== branch || pull.state !== 'open') continue
+      const base = forge.state.repos.get(pull.base_repo_id)
+      await ask(forge, c, {
+        method: 'PATCH',
+        path: `/repos/${base?.full_name}/pulls/${pull.number}`,
+        body: { state: 'closed' },
+      })
+    }
+    return c.body(null, status as 204)
+  })
   app.patch('/repos/:owner/:repo/git/refs/:ref{.+}', (c) => {
     demand(forge, c.get('caller'), repositoryOf(forge, c), 'push', 'contents')
     // Only a JSON true is force: the emulator would take the string "false" for it.

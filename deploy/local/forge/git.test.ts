@@ -139,13 +139,16 @@ test.for([['../up'], ['.git/config'], ['a//b'], ['/abs'], ['sub/.GIT/hooks/x']])
   },
 )
 
-test.for([['heads/x'], ['refs/heads/a b'], ['refs/heads/a..b'], ['refs/heads/x.lock'], ['refs/heads/main/below']] as const)(
-  'the reference %s is refused',
-  async ([ref]) => {
-    const { asBot, main } = await started()
-    expect(await refused(asBot.request(`POST ${GIT}/refs`, { ...at, ref, sha: main }))).toMatchObject({ status: 422 })
-  },
-)
+test.for([
+  ['heads/x'],
+  ['refs/heads/a b'],
+  ['refs/heads/a..b'],
+  ['refs/heads/x.lock'],
+  ['refs/heads/main/below'],
+] as const)('the reference %s is refused', async ([ref]) => {
+  const { asBot, main } = await started()
+  expect(await refused(asBot.request(`POST ${GIT}/refs`, { ...at, ref, sha: main }))).toMatchObject({ status: 422 })
+})
 
 test('a file becomes a folder and an emptied folder vanishes', async () => {
   const { asBot, main, tree } = await started()

@@ -133,6 +133,15 @@ test('a review is announced in lower case, and nobody reviews their own work', a
   ).toMatchObject({ status: 422 })
 })
 
+test('a pull request is closed with its branch', async () => {
+  const { alice, asBot, hooks, pull } = await withPull()
+  await asBot.request(`DELETE ${GIT}/refs/{ref}`, { ...at, ref: 'heads/agent/1' })
+  expect((await hooks.next('pull_request.closed')).body).toMatchObject({ pull_request: { merged: false } })
+  expect((await alice.request(`GET ${PULLS}/{pull_number}`, { ...at, pull_number: pull.number })).data.state).toBe(
+    'closed',
+  )
+})
+
 test('merging keeps what happened on the base, and refuses a conflict', async () => {
   const { alice, pull, asBot } = await withPull()
   const write = (path: string, text: string) =>

@@ -12,7 +12,7 @@ import { createDeliveries } from './deliveries.ts'
 import { openEngine } from './engine.ts'
 import { createFaults } from './faults.ts'
 import type { Forge } from './forge.ts'
-import { createFront } from './front.ts'
+import { actorOf, createFront } from './front.ts'
 import { correctObjects } from './git-data.ts'
 import { isGitRequest, serveGit } from './git-http.ts'
 import { createGitRepositories } from './git-repository.ts'
@@ -21,7 +21,7 @@ import { followPush } from './pulls.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { plantSeed } from './plant-seed.ts'
 import { readSeed } from './seed.ts'
-import type { SeedInput } from './seed.ts'
+import type { SeedInput, SeedValue } from './seed.ts'
 import { connectWebhooks, createEmit } from './webhooks.ts'
 import type { Emit } from './webhooks.ts'
 
@@ -62,14 +62,32 @@ export async function startForge(options: ForgeOptions): Promise<RunningForge> {
   const url = options.publicUrl ?? `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
   try {
-    return await open()
+    const forge = await assemble(options.data, url, firstId, seed)
+    handle = forge.listener
+    return {
+      url,
+      async close() {
+        server.close()
+        server.closeAllConnections()
+        await once(server, 'close')
+        forge.close()
+      },
+    }
   } catch (error) {
     server.close()
     throw error
   }
+}
 
-  async function open(): Promise<RunningForge> {
-  const ledger = openLedger(join(options.data, 'ledger.jsonl'))
+type Listener = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void
+
+async function assemble(
+  data: string,
+  url: string,
+  firstId: number,
+  seed: SeedValue,
+): Promise<{ listener: Listener; close(): void }> {
+  const ledger = openLedger(join(data, 'ledger.jsonl'))
   const engine = await openEngine(url, firstId)
   let lastId = firstId
   const nextId = () => ++lastId
@@ -90,24 +108,18 @@ export async function startForge(options: ForgeOptions): Promise<RunningForge> {
   }
   correctObjects(forge)
   await plantSeed(forge, seed)
+  // From here on: what is planted is not an effect.
   recordEffects(forge.state, ledger)
   const emit = createEmit(forge)
   connectWebhooks(forge, emit, followPush(forge, emit))
-  handle = withFaults(forge, listen(forge, emit, options.data, seed.rate_limit))
-
   return {
-    url,
-    async close() {
+    listener: withFaults(forge, listen(forge, emit, data, seed.rate_limit)),
+    close() {
       deliveries.close()
-      server.close()
-      server.closeAllConnections()
       ledger.close()
     },
   }
-  }
 }
-
-type Listener = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void
 
 function listen(forge: Forge, emit: Emit, data: string, limit: number): Listener {
   const repositories = createGitRepositories(join(data, 'repositories'), forge.state)
@@ -129,20 +141,14 @@ function listen(forge: Forge, emit: Emit, data: string, limit: number): Listener
 }
 
 function record({ ledger, credentials }: Forge, request: IncomingMessage, response: ServerResponse): void {
-  let key = 'unknown'
+  let actor = 'unknown'
   try {
-    const caller = credentials.identify(request.headers.authorization)
-    key = caller.kind === 'anonymous' ? 'anonymous' : caller.kind === 'app' ? caller.app.slug : caller.user.login
+    actor = actorOf(credentials.identify(request.headers.authorization))
   } catch {
-    // A token that names nobody was answered 401 and is recorded as unknown.
+    // A token that names nobody was answered 401.
   }
-  ledger.add('request', {
-    method: request.method,
-    path: request.url,
-    status: response.statusCode,
-    sent: response.writableFinished,
-    actor: key,
-  })
+  const { method, url: path } = request
+  ledger.add('request', { method, path, status: response.statusCode, sent: response.writableFinished, actor })
 }
 
 // Below the routes, where a connection can still be cut without a byte of answer.

@@ -22,7 +22,9 @@ export function remove(path: string): Step {
 
 /** A tree entry with this content. */
 export function entry(content: string, mode = '100644', type: 'blob' | 'commit' = 'blob') {
-  const object = createHash('sha1').update(`blob ${Buffer.byteLength(content)}\0${content}`).digest('hex')
+  const object = createHash('sha1')
+    .update(`blob ${Buffer.byteLength(content)}\0${content}`)
+    .digest('hex')
   return { mode, type, object }
 }
 
@@ -33,9 +35,12 @@ export const base = new Map([
   ['CODEOWNERS', entry('* @owners\n')],
   ['docs/guide.md', entry('guide\n')],
   ['docs/caf\u00e9.md', entry('menu\n')],
+  // As macOS used to write it: not in normal form C.
+  ['docs/re\u0301sume\u0301.md', entry('past\n')],
   ['drivers/aux.c', entry('int aux;\n')],
   ['prompts/review.txt', entry('Review it.\n')],
   ['scripts/build.sh', entry('#!/bin/sh\n', '100755')],
+  ['scripts/gradle', entry('@echo off\n', '100755')],
   ['scripts/latest', entry('build.sh', '120000')],
   ['src/main.ts', entry('main()\n')],
   ['src/util/text.ts', entry('text()\n')],
@@ -59,7 +64,9 @@ export interface Overrides {
 
 /** The argument of `decide` for some steps on the common base. */
 export function changeSet(steps: readonly Step[], { scope, branch, message }: Overrides = {}) {
-  const blobs = new Map(steps.flatMap(({ change, content }) => (change.kind === 'write' && content ? [[change.blob, content]] : [])))
+  const blobs = new Map(
+    steps.flatMap(({ change, content }) => (change.kind === 'write' && content ? [[change.blob, content]] : [])),
+  )
   return {
     scope: { ...codeScope, ...scope },
     branch: branch ?? 'agent/7-k3x9q2',

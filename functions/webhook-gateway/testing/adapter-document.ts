@@ -77,7 +77,9 @@ export function expected(event: string, body: Body) {
   const { source, type, subject, time } = section
   const times = [...time.replace('*', String(body['action'])).matchAll(/"([\w.]+)"(?: value|$)/g)]
   return {
-    source: source.includes('without') ? expression(source, body)?.split('/').slice(0, -1).join('/') : expression(source, body),
+    source: source.includes('without')
+      ? expression(source, body)?.split('/').slice(0, -1).join('/')
+      : expression(source, body),
     type: expression(type, body),
     subject: subject === 'Omit' ? undefined : expression(subject, body),
     time: times.map(([, path = '']) => timestamp(value(path, body))).find((found) => found !== undefined),

@@ -1,3 +1,4 @@
+// oxlint-disable no-restricted-imports -- a folder below its function, and the support of all tests
 import { createHmac, randomUUID } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
@@ -12,7 +13,6 @@ import { createRelay } from '#shared/outbox/relay.ts'
 import { create } from '../app.ts'
 import { createBreaker } from '../breaker.ts'
 
-// oxlint-disable-next-line no-restricted-imports -- the tests' support is no function's
 export { test } from '../../../test/support/database.ts'
 
 /** Stands for GitHub in `projects.instance`. */

@@ -36,6 +36,14 @@ test('a token is for one repository, and is kept', async () => {
   ])
 })
 
+test('many at once share one token, and never with another instance', async () => {
+  const answer = { body: { id: 42, full_name: 'acme/shop' } }
+  const servers = await Promise.all([minting(60, () => answer), minting(60, () => answer)])
+  const reads = servers.flatMap(({ octokit }) => [1, 2, 3].map(() => readRepository(octokit, nowhere)))
+  await Promise.all(reads)
+  expect(servers.map(({ seen }) => seen.filter(({ method }) => method === 'POST').length)).toEqual([1, 1])
+})
+
 test('a token that is refused is replaced once', async () => {
   const revoked = await minting(60, (token) =>
     token === 'ghs_1' ? { status: 401 } : { body: { id: 42, full_name: 'acme/shop' } },
@@ -47,8 +55,9 @@ test('a token that is refused is replaced once', async () => {
   expect(suspended.seen).toHaveLength(4)
 })
 
-test('a token with less than ten minutes left is not used', async () => {
+test('a kept token with less than ten minutes left is replaced', async () => {
   const { github, seen } = await minting(9, () => ({ body: {} }))
+  expect(await readOnlyGitToken(github, nowhere)).toBe('ghs_1')
   expect(await readOnlyGitToken(github, nowhere)).toBe('ghs_2')
   expect(seen.at(-1)?.body).toEqual({ repository_ids: [42], permissions: { contents: 'read' } })
 })

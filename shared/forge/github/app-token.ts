@@ -1,7 +1,9 @@
 import type { Octokit } from '@octokit/core'
+import { canonicalJson } from '#shared/digest.ts'
 import { RetryLater } from '#shared/errors.ts'
 import { numeric, ownerAndName } from './address.ts'
 import type { RepositoryRef } from './address.ts'
+import { NotThere } from './failure.ts'
 
 /** The tokens of one App. */
 interface AppTokens {
@@ -15,48 +17,57 @@ interface AppTokens {
   ): Promise<string>
 }
 
-/** A token is replaced when it has less than this left, so that a clone or a commit that begins with it also ends with it. */
+/** A kept token is replaced when it has less than this left, so that a clone or a commit that begins with it also ends with it. */
 const LEAST_LEFT_MS = 10 * 60_000
 
-/** Mint and keep the tokens of an App, over a client that adds no credentials of its own. */
+/**
+ * Mint and keep the tokens of an App, over a client that adds no credentials of its own. Kept here and not by auth-app, which hands a
+ * token being minted to whoever asks for the same installation id at that moment, also on another instance.
+ */
 export function appTokens(app: { readonly appId: string; readonly privateKey: string }, octokit: Octokit): AppTokens {
   // Loaded when first needed: a function with a machine user's token never pays for it.
-  const load = async () => (await import('@octokit/auth-app')).createAppAuth({ ...app, request: octokit.request })
+  const load = async () => (await import('@octokit/auth-app')).createAppAuth(app)
   let loading: ReturnType<typeof load> | undefined
-  const authentication = () => (loading ??= load())
-  const installations = new Map<string, number>()
+  const jwt = async () => (await (await (loading ??= load()))({ type: 'app' })).token
+  const asApp = async () => ({ headers: { authorization: `bearer ${await jwt()}` } })
 
-  const jwt = async () => (await (await authentication())({ type: 'app' })).token
+  const installations = new Map<string, number>()
+  const tokens = new Map<string, Promise<{ token: string; expiresAt: number }>>()
 
   async function installationOf(repository: RepositoryRef): Promise<number> {
-    if (repository.installationId !== null) return numeric(repository.installationId)
-    const known = installations.get(repository.repositoryId)
-    if (known !== undefined) return known
-    const headers = { authorization: `bearer ${await jwt()}` }
-    const { data } = await octokit.request('GET /repos/{owner}/{repo}/installation', {
-      ...ownerAndName(repository),
-      headers,
-    })
+    const known = repository.installationId ?? installations.get(repository.repositoryId)
+    if (known !== undefined) return numeric(known)
+    const address = { ...ownerAndName(repository), ...(await asApp()) }
+    const { data } = await octokit.request('GET /repos/{owner}/{repo}/installation', address)
     installations.set(repository.repositoryId, data.id)
     return data.id
+  }
+
+  async function mint(wanted: { installation_id: number; repository_ids: number[]; permissions?: object }) {
+    const route = 'POST /app/installations/{installation_id}/access_tokens'
+    const { data } = await octokit.request(route, { ...wanted, ...(await asApp()) })
+    return { token: data.token, expiresAt: Date.parse(data.expires_at) }
   }
 
   return {
     jwt,
     async installation(repository, permissions, refresh) {
       try {
-        const auth = await authentication()
         const wanted = {
-          type: 'installation' as const,
-          installationId: await installationOf(repository),
-          repositoryIds: [numeric(repository.repositoryId)],
+          installation_id: await installationOf(repository),
+          repository_ids: [numeric(repository.repositoryId)],
           ...(permissions === undefined ? {} : { permissions: { ...permissions } }),
         }
-        const kept = await auth({ ...wanted, refresh })
-        if (Date.parse(kept.expiresAt) - Date.now() > LEAST_LEFT_MS) return kept.token
-        return (await auth({ ...wanted, refresh: true })).token
+        const key = canonicalJson(wanted)
+        const kept = refresh ? undefined : await tokens.get(key)
+        if (kept && kept.expiresAt - Date.now() > LEAST_LEFT_MS) return kept.token
+        const minted = mint(wanted)
+        tokens.set(key, minted)
+        minted.catch(() => tokens.delete(key))
+        return (await minted).token
       } catch (error) {
-        if (error instanceof RetryLater) throw error
+        // A missing installation must not look like a missing issue.
+        if (error instanceof RetryLater && !(error instanceof NotThere)) throw error
         // Not the event's fault, so never permanent: a person repairs the installation and the run goes on.
         const reason = error instanceof Error ? error.message : 'failed'
         throw new RetryLater(`no installation token: ${reason.slice(0, 300)}`, { seconds: 60 })

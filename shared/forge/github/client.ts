@@ -88,7 +88,7 @@ export function createGitHub(options: {
       // Copied, because what is not given for one request is the same object for all.
       const given = parameters.request
       const repeatable =
-        parameters.method !== 'POST' || given['repeatable'] === true || /\/access_tokens$/.test(parameters.url)
+        parameters.method !== 'POST' || given['repeatable'] === true || parameters.url.endsWith('/access_tokens')
       const once = repeatable ? {} : { retries: 0 }
       parameters.request = { signal: AbortSignal.timeout(REQUEST_MS), ...once, ...given }
       parameters.headers = { ...parameters.headers, 'x-github-api-version': '2022-11-28' }

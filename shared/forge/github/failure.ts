@@ -35,20 +35,20 @@ interface HttpFailure extends Error {
 const isHttpFailure = (error: unknown): error is HttpFailure =>
   error instanceof Error && 'status' in error && typeof error.status === 'number'
 
-/** GitHub asks for at least a minute where it names no time. */
+/** Seconds. GitHub asks for at least a minute where it names no time, and no limit of its lasts longer than an hour. */
 const NO_TIME_NAMED = 60
+const LONGEST = 3_600
 
-/** Seconds to wait if the answer is a rate limit, primary or secondary; undefined if it is something else. */
+/** Seconds to wait (1 to 3,600) if the answer is a rate limit, primary or secondary; undefined if it is something else. */
 export function rateLimitSeconds(error: unknown, now = Date.now()): number | undefined {
   if (!isHttpFailure(error) || (error.status !== 403 && error.status !== 429)) return undefined
   const headers = error.response?.headers ?? {}
-  const after = Number(headers['retry-after'])
-  if (headers['retry-after'] !== undefined && Number.isFinite(after)) return Math.max(1, Math.ceil(after))
-  if (headers['x-ratelimit-remaining'] === '0') {
-    const reset = Number(headers['x-ratelimit-reset'])
-    // A second more, because the forge's clock is not ours.
-    return Number.isFinite(reset) ? Math.max(1, Math.ceil(reset - now / 1000) + 1) : NO_TIME_NAMED
-  }
+  const after = Number(headers['retry-after'] ?? Number.NaN)
+  // A second more, because the forge's clock is not ours.
+  const untilReset = Number(headers['x-ratelimit-reset'] ?? Number.NaN) - now / 1000 + 1
+  const named = [after, ...(headers['x-ratelimit-remaining'] === '0' ? [untilReset, NO_TIME_NAMED] : [])]
+  const asked = named.find((seconds) => Number.isFinite(seconds))
+  if (asked !== undefined) return Math.min(LONGEST, Math.max(1, Math.ceil(asked)))
   return error.status === 429 || /secondary rate|abuse/i.test(error.message) ? NO_TIME_NAMED : undefined
 }
 

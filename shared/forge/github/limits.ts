@@ -37,7 +37,7 @@ export function createMeter(windows: readonly Window[]): {
 }
 
 /** What the throttling plugin expects of a limiter group; its own spaces writes by one and comments by three seconds, however few there are. */
-interface Group {
+export interface Group {
   key(id: string): {
     schedule<A extends unknown[], T>(job: object, run: (...args: A) => Promise<T>, ...args: A): Promise<T>
   }

@@ -33,14 +33,21 @@ export async function simulator() {
     octokit: github.for(repo),
     bot: { id: String(app?.bot.id), login: app?.bot.login ?? '' },
     main: main.object.sha,
-    fault: (method: string, path: string, then: unknown, times = 1) =>
-      forge.control('POST', '/faults', { method, path, times, then }),
-    async issue(body = 'It adds wrong.') {
+    fault: (method: string, path: string, effect: string, times = 1) => {
+      const fault = [
+        ['method', method],
+        ['path', path],
+        ['times', times],
+        ['then', effect],
+      ] as const
+      return forge.control('POST', '/faults', Object.fromEntries<unknown>(fault))
+    },
+    issue: async (body = 'It adds wrong.') => {
       const { data } = await alice.request('POST /repos/{owner}/{repo}/issues', { ...at, title: 'Wrong sum', body })
       return data
     },
     /** Requests that reached the forge, as `METHOD path`. */
-    async requests(): Promise<string[]> {
+    requests: async (): Promise<string[]> => {
       return (await forge.ledger('request')).map(({ method, path }) => `${String(method)} ${String(path)}`)
     },
   }

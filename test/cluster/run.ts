@@ -1,0 +1,37 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+
+// npm run test:cluster: the manifests and bundles on the cluster that KUBECONFIG names. It makes the namespace
+// codex-k8s-test and removes it. Ends with a line `N passed, N failed`.
+//
+//   KUBECTL          default: kubectl on PATH
+//   IMAGE_LOADER     called as `IMAGE_LOADER NAME:TAG FOLDER ENTRYPOINT_JSON`: makes an image with the folder at /app on top
+//                    of Node and puts it where the cluster's nodes find it
+//   IMAGE_PREFIX     default: dev.local, for which Knative asks no registry
+//   HOST_ADDRESS     where pods reach this machine; default: the address that shares a network with a node
+//   INGRESS          NAMESPACE/SERVICE of Knative's ingress; default: the usual names
+
+const root = join(import.meta.dirname, '..', '..')
+const kubectl = process.env['KUBECTL'] ?? 'kubectl'
+
+const seen = spawnSync(
+  kubectl,
+  ['get', 'services.serving.knative.dev,brokers.eventing.knative.dev', '--all-namespaces'],
+  {
+    encoding: 'utf8',
+    timeout: 30_000,
+  },
+)
+if (process.env['KUBECONFIG'] === undefined || seen.status !== 0) {
+  const why =
+    process.env['KUBECONFIG'] === undefined ? 'KUBECONFIG is not set' : (seen.stderr || String(seen.error)).trim()
+  console.error(`no cluster with Knative Serving and Eventing: ${why}`)
+  console.log('0 passed, 1 failed')
+  process.exit(1)
+}
+
+const args = [join(root, 'deploy', 'test.ts'), '--config', join(import.meta.dirname, 'vitest.config.ts')]
+const child = spawn(process.execPath, [...args, ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' })
+process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'))
+process.on('SIGTERM', () => child.kill('SIGTERM'))
+child.once('close', (code) => process.exit(code ?? 1))

@@ -1,0 +1,188 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { connectRepository } from '../../deploy/local/connect-repository.ts'
+import { startBroker, type Broker } from '../../deploy/local/broker/broker.ts'
+import type { SeedInput } from '../../deploy/local/forge/seed.ts'
+import { startForge } from '../../deploy/local/forge/server.ts'
+import { FUNCTIONS, localUrl, type FunctionsOptions } from '../../deploy/local/functions.ts'
+import type { Db } from '#shared/db/connect.ts'
+import { spawnNode, type NodeProcess } from './processes.ts'
+import { eventually } from './wait.ts'
+
+const root = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+
+/** One line of the forge's own ledger: what really happened there. */
+export interface ForgeEntry {
+  readonly kind: string
+  readonly [detail: string]: unknown
+}
+
+/** What a world is made with. */
+export interface WorldOptions {
+  readonly db: Db
+  readonly databaseUrl: string
+  /** What the stub agent does; see stub-agent.ts. */
+  readonly change?: object
+  readonly crashPoint?: string
+  readonly seed?: Partial<SeedInput>
+  /** Seconds between two runs of the reconciler; absent: only when told to. */
+  readonly maxActive?: number
+}
+
+/** Forge, broker and functions around one database, with a connected repository `maria/shop`. */
+export interface World {
+  readonly broker: Broker
+  readonly forgeUrl: string
+  readonly projectId: string
+  readonly hookUrl: string
+  readonly hookSecret: string
+  /** The process that runs the functions now. */
+  functions(): NodeProcess
+  /** Starts the functions (again), to die at the point if one is given. */
+  start(crashPoint?: string): Promise<void>
+  /** The address of a function. */
+  url(name: string): string
+  /** A REST call to the forge as a person, by default with write access. Throws on anything but 2xx. */
+  person<T = Record<string, unknown>>(method: string, path: string, body?: unknown, token?: string): Promise<T>
+  /** Opens an issue; returns its number. */
+  issue(title?: string, body?: string): Promise<number>
+  /** Sets a label as a person would. */
+  label(issue: number, label?: string, token?: string): Promise<void>
+  /** Lets the reconciler run until nothing is pending and no run is active; the broker holds nothing. */
+  drain(): Promise<void>
+  sweep(): Promise<void>
+  forgeLedger(kind?: string): Promise<ForgeEntry[]>
+  /** Processes that really started, one line each. */
+  jobLedger(): { run: string; attempt: number; uid: string }[]
+}
+
+/** Builds a world; everything in it ends with the test. */
+export async function startWorld(options: WorldOptions): Promise<World> {
+  const { db } = options
+  const folder = mkdtempSync(join(tmpdir(), 'world-'))
+  chmodSync(folder, 0o711)
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
+  const ports = Object.fromEntries(await Promise.all(FUNCTIONS.map(async (name) => [name, await freePort()]))) as FunctionsOptions['ports']
+  const url = (name: string) => localUrl(ports, name)
+
+  const forge = await startForge({
+    data: join(folder, 'forge'),
+    seed: {
+      users: [
+        { login: 'maria', id: 1001, token: 'maria-token' },
+        { login: 'theo', id: 1002, token: 'theo-token' },
+        { login: 'eve', id: 1003, token: 'eve-token' },
+      ],
+      repos: [{ owner: 'maria', name: 'shop', files: { 'README.md': '# shop\n', 'src/a.js': '1\n' }, collaborators: { theo: 'triage' }, labels: ['run:dev', 'bug'] }],
+      app: { app_id: 7, slug: 'codex-k8s' },
+      ...options.seed,
+    },
+  })
+  onTestFinished(() => forge.close())
+  const [app] = (await (await fetch(`${forge.url}/_forge/apps`)).json()) as { id: number; privateKey: string; bot: { id: number }; installations: { id: number }[] }[]
+  const authDir = join(folder, 'auth')
+  mkdirSync(authDir)
+  writeFileSync(join(authDir, 'app-id'), String(app?.id))
+  writeFileSync(join(authDir, 'private-key.pem'), app?.privateKey ?? '')
+
+  const broker = await startBroker({ eventing: new URL('../../eventing/', import.meta.url), resolve: url, backoffScale: 0.1 })
+  onTestFinished(() => broker.stop())
+
+  const person: World['person'] = async (method, path, body, token = 'maria-token') => {
+    const response = await fetch(`${forge.url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: body === undefined ? null : JSON.stringify(body),
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
+    return text === '' ? {} : JSON.parse(text)
+  }
+  const repository = await person<{ id: number; full_name: string }>('GET', '/repos/maria/shop')
+  const connected = await connectRepository(db, join(folder, 'secrets'), {
+    instance: forge.url,
+    repositoryId: String(repository.id),
+    fullName: repository.full_name,
+    installationId: String(app?.installations[0]?.id),
+    ownActorId: String(app?.bot.id),
+  })
+  if (options.maxActive !== undefined) await db.updateTable('projects').set({ max_active: options.maxActive }).execute()
+  const hookUrl = `${url('webhook-gateway')}${connected.hookPath}`
+
+  const functionsOptions: FunctionsOptions = {
+    databaseUrl: options.databaseUrl,
+    brokerUrl: broker.url,
+    ports,
+    forge: { url: forge.url, authDir },
+    secretsDir: join(folder, 'secrets'),
+    model: { url: 'http://127.0.0.1:9', key: '', names: ['gpt-5.4-mini'] },
+    tokenKey: 'a key of the test, long enough for anything',
+    launcher: {
+      directory: join(folder, 'jobs'),
+      supervisor: root('functions/stage-dispatcher/supervise.ts'),
+      command: [process.execPath, root('test/support/stub-agent.ts')],
+      env: { PATH: process.env['PATH'] ?? '', ...(options.change && { CHANGE: JSON.stringify(options.change) }) },
+    },
+    logLevel: 'warn',
+  }
+  let functions: NodeProcess | undefined
+  const start = async (crashPoint?: string) => {
+    const env = { FUNCTIONS: JSON.stringify(functionsOptions), ...(crashPoint !== undefined && { CRASH_POINT: crashPoint }) }
+    functions = spawnNode(root('deploy/local/functions-main.ts'), { env })
+    await functions.waitForLine(/"ready":true/)
+  }
+  await start(options.crashPoint)
+  // Only now, so that the ping finds somebody.
+  await person('POST', '/repos/maria/shop/hooks', { name: 'web', active: true, events: ['issues'], config: { url: hookUrl, content_type: 'json', secret: connected.secret } })
+
+  const sweep = async () => void (await fetch(`${url('reconciler')}/sweep?grace=0`, { method: 'POST' }))
+  const jobs = join(folder, 'jobs', 'ledger.jsonl')
+  return {
+    broker,
+    forgeUrl: forge.url,
+    projectId: connected.projectId,
+    hookUrl,
+    hookSecret: connected.secret,
+    functions: () => functions as NodeProcess,
+    start,
+    url,
+    person,
+    async issue(title = 'Say hello', body = 'The program should say hello.') {
+      const { number } = await person<{ number: number }>('POST', '/repos/maria/shop/issues', { title, body })
+      return number
+    },
+    async label(issue, label = 'run:dev', token) {
+      await person('POST', `/repos/maria/shop/issues/${issue}/labels`, { labels: [label] }, token)
+    },
+    sweep,
+    async drain() {
+      await eventually(
+        async () => {
+          await sweep()
+          await broker.idle()
+          const { pending } = (await (await fetch(`${forge.url}/_forge/idle`)).json()) as { pending: number }
+          const accounting = await db.selectFrom('accounting').selectAll().executeTakeFirstOrThrow()
+          const active = await db.selectFrom('runs').select('state').where('state', 'not in', ['refused', 'succeeded', 'failed', 'cancelled']).execute()
+          const behind = await db.selectFrom('comments').select('run_id').whereRef('wanted', '>', 'done').execute()
+          if (pending + accounting.deliveries_pending + accounting.unsent + active.length + behind.length === 0) return true
+          throw new Error(JSON.stringify({ pending, accounting, active, behind: behind.length }))
+        },
+        { what: 'everything to be done', timeoutMs: 20_000, everyMs: 100 },
+      )
+    },
+    forgeLedger: async (kind) => (await (await fetch(`${forge.url}/_forge/ledger${kind === undefined ? '' : `?kind=${kind}`}`)).json()) as ForgeEntry[],
+    jobLedger: () => (existsSync(jobs) ? readFileSync(jobs, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line)) : []),
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
