@@ -5,7 +5,7 @@ export default defineConfig({
     environment: 'node',
     include: ['**/*.test.ts'],
     exclude: ['**/node_modules/**', 'dist/**', '.local/**', 'test/cluster/**'],
-    globalSetup: ['test/support/postgres.ts'],
+    globalSetup: ['test/support/postgres.ts', 'test/support/functions-bundle.ts'],
     // Processes, because tests start processes and send signals; two, because a third only makes all of them slower on two cores.
     pool: 'forks',
     maxWorkers: 2,

@@ -87,12 +87,16 @@ describe('J4: what is published is what git itself would accept', () => {
       fc.property(fc.array(randomStep, { minLength: 1, maxLength: 4 }), (steps) => {
         const decision = decide(changeSet(steps, { scope }))
         if (decision.kind !== 'publish') return true
-        const tree = new Map([...base].filter(([, { type }]) => type === 'blob').map(([name, { mode }]) => [name, mode]))
+        const tree = new Map(
+          [...base].filter(([, { type }]) => type === 'blob').map(([name, { mode }]) => [name, mode]),
+        )
         const absent = decision.files.filter((file) => file.kind === 'delete' && !tree.delete(file.path))
         for (const file of decision.files) if (file.kind === 'write') tree.set(file.path, file.mode)
         passed.push(tree)
         // An oracle of its own: on a disk that knows neither case nor accents there is a place for each file and folder.
-        const nodes = new Set([...tree.keys()].flatMap((name) => name.split('/').map((_, end, parts) => parts.slice(0, end + 1).join('/'))))
+        const nodes = new Set(
+          [...tree.keys()].flatMap((name) => name.split('/').map((_, end, parts) => parts.slice(0, end + 1).join('/'))),
+        )
         const places = new Set([...nodes].map((name) => name.normalize('NFD').toLocaleUpperCase('en')))
         return absent.length === 0 && places.size === nodes.size
       }),

@@ -62,7 +62,9 @@ const random = (length: number): string =>
     .slice(0, length)
 const claim = base64('{"sub":"somebody","iat":1}').replaceAll('=', '')
 const tokens: Record<string, readonly string[]> = {
-  github_token: ['p', 'o', 'u', 's', 'r'].map((kind) => `gh${kind}_${random(36)}`).concat(`github_pat_${random(22)}_${random(40)}`),
+  github_token: ['p', 'o', 'u', 's', 'r']
+    .map((kind) => `gh${kind}_${random(36)}`)
+    .concat(`github_pat_${random(22)}_${random(40)}`),
   gitlab_token: [`glpat-${random(20)}`],
   model_key: [`sk-${random(48)}`, `sk-proj-${random(48)}`, `sk-${sha256('x').slice(0, 32)}`],
   aws_key: ['AKIA', 'ASIA'].map((kind) => `${kind}Q3EGWLR7KDJ2XMPV`),

@@ -66,15 +66,13 @@ describe('is left out', () => {
   })
 
   test('what a tool, an item or a part has besides its own fields', () => {
-    expect(
-      ask({
-        tools: [{ type: 'function', name: 'f', server_url: 'https://evil.example' }],
-        input: [{ type: 'message', role: 'user', extra: 1, content: [{ type: 'input_text', text: 'Hi', file_url: 'https://evil.example' }] }],
-      }),
-    ).toMatchObject({
-      request: { tools: [{ type: 'function', name: 'f' }], input: [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Hi' }] }] },
-    })
-    expect(JSON.stringify(ask({ tools: [{ type: 'custom', name: 'f', server_url: 'https://evil.example' }] }))).not.toContain('evil')
+    const asked = {
+      tools: [{ type: 'custom', name: 'f', server_url: 'https://evil.example' }],
+      input: [{ type: 'message', role: 'user', extra: 1, content: [{ type: 'input_text', text: 'Hi', file_url: 'https://evil.example' }] }],
+    }
+    const { request } = ask(asked) as { request: { tools: unknown; input: unknown } }
+    expect(request.tools).toEqual([{ type: 'custom', name: 'f' }])
+    expect(request.input).toEqual([{ type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Hi' }] }])
   })
 
   test('every include but the encrypted reasoning', () => {

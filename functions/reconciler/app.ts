@@ -39,8 +39,8 @@ export function create({ serviceUrl }: Config, { db, relay, log }: { db: Db; rel
     return c.body(null, 202)
   })
   app.post('/dead-letter/:consumer', async (c) => {
-    const { ref, extensions } = await readEvent(c.req.raw)
-    const error = Object.fromEntries(Object.entries(extensions).filter(([name]) => name.startsWith('knativeerror')))
+    const { ref, attributes } = await readEvent(c.req.raw)
+    const error = Object.fromEntries(Object.entries(attributes).filter(([name]) => name.startsWith('knativeerror')))
     const outboxId = await takeDeadLetter(db, c.req.param('consumer'), ref, error)
     log.warn({ consumer: c.req.param('consumer'), outboxId, code: error['knativeerrorcode'] }, 'quarantined')
     return c.body(null, 202)

@@ -23,20 +23,22 @@ function acceptedSockets(): readonly Socket[] {
   return sockets
 }
 
-/** Sends a chunked body without end until the other side has had enough; returns the answer. */
-function pour(gateway: Gateway, start: string): Promise<string> {
+/** Sends 64 KiB chunks, so many or without end, until the other side has had enough; returns the answer. */
+function pour(gateway: Gateway, start: string, chunks = Infinity): Promise<string> {
   const chunk = Buffer.concat([Buffer.from('10000\r\n'), Buffer.alloc(65_536, 0x20), Buffer.from('\r\n')])
   const { hostname, port } = new URL(gateway.url)
   return new Promise((resolve) => {
     let answer = ''
+    let left = chunks
     const socket = openSocket(Number(port), hostname)
     const more = () => {
-      while (socket.writable && socket.write(chunk)) {
+      while (left-- > 0 && socket.writable && socket.write(chunk)) {
         // The buffer takes more.
       }
     }
     socket.on('data', (data) => (answer += data.toString('latin1')))
     socket.on('drain', more)
+    // Who goes on sending after the answer gets a reset, and may get it before the answer.
     socket.on('error', () => {})
     socket.on('close', () => resolve(answer))
     socket.write(start)
@@ -63,23 +65,42 @@ describe('the size of a body', () => {
     expect([(result as Response).status, pulls]).toEqual([413, 0])
   })
 
-  test('W11, W26: a body without a length and without an end is cut at the limit', async ({ databaseUrl }) => {
+  test('W11, W26: of a body without a length one chunk is pulled above the limit', async () => {
+    let pulled = 0
+    const pull = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+      pulled += 65_536
+      controller.enqueue(new Uint8Array(65_536))
+    }
+    const body = new ReadableStream({ pull }, { highWaterMark: 0 })
+    const result = await readBody(new Request('http://gateway', { method: 'POST', body, duplex: 'half' }))
+    expect([(result as Response).status, pulled]).toEqual([413, MAX_BODY_BYTES + 65_536])
+  })
+
+  test('W11: a body without a length is refused at the chunk that passes the limit', async ({ databaseUrl }) => {
+    const gateway = await startGateway(databaseUrl)
+    const start = head('nosuchhook', ['transfer-encoding: chunked'])
+    expect(await pour(gateway, start, MAX_BODY_BYTES / 65_536 + 1)).toMatch(/^HTTP\/1\.1 413 /)
+  })
+
+  test('W26: a body without an end is cut, and little more than the limit was read', async ({ databaseUrl }) => {
     const gateway = await startGateway(databaseUrl)
     const sockets = acceptedSockets()
     const start = head('nosuchhook', ['transfer-encoding: chunked'])
-    expect(await pour(gateway, start)).toMatch(/^HTTP\/1\.1 413 /)
+    await pour(gateway, start)
     expect(sockets).toHaveLength(1)
-    const framing = start.length + (MAX_BODY_BYTES / 65_536 + 2) * 9
-    expect(sockets[0]?.bytesRead).toBeLessThanOrEqual(MAX_BODY_BYTES + 65_536 + framing)
+    // Beyond the limit only what was on its way: a buffer of 64 KiB each in the socket, the request and the web stream.
+    const framing = start.length + (MAX_BODY_BYTES / 65_536 + 5) * 9
+    expect(sockets[0]?.bytesRead).toBeLessThanOrEqual(MAX_BODY_BYTES + 4 * 65_536 + framing)
     expect(sockets[0]?.bytesRead).toBeGreaterThan(MAX_BODY_BYTES)
   })
 
-  test('W26: on other paths and methods a body without an end is not read at all', async ({ databaseUrl }) => {
+  test('W26: on other paths and methods a body without an end is cut at once', async ({ databaseUrl }) => {
     const gateway = await startGateway(databaseUrl)
     const sockets = acceptedSockets()
     const start = head('x', ['transfer-encoding: chunked'])
-    expect(await pour(gateway, start.replace('/hooks/github/x', '/other'))).toMatch(/^HTTP\/1\.1 404 /)
-    expect(await pour(gateway, start.replace('POST', 'PUT'))).toMatch(/^HTTP\/1\.1 405 /)
+    await pour(gateway, start.replace('/hooks/github/x', '/other'))
+    await pour(gateway, start.replace('POST', 'PUT'))
+    expect(sockets).toHaveLength(2)
     for (const { bytesRead } of sockets) expect(bytesRead).toBeLessThan(1024 * 1024)
   })
 

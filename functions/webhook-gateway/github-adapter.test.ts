@@ -1,3 +1,5 @@
+import { CloudEvent } from 'cloudevents'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { attributesOf } from './github-adapter.ts'
 import { documented, expected, recorded } from './testing/adapter-document.ts'
@@ -65,6 +67,49 @@ describe('the CloudEvents GitHub adapter', () => {
     ['a subject with a control character', { action: 'labeled', issue: { number: '7\u0001' }, repository }],
   ] as const)('there are no attributes with %s', ([, body]) => {
     expect(attributesOf('issues', body, NOW)).toBeUndefined()
+  })
+
+  test('whatever has attributes makes an event that the SDK takes', () => {
+    const uriParts = fc.constantFrom(
+      'http',
+      'https',
+      ':',
+      '//',
+      '/',
+      'a',
+      'b.c',
+      '%',
+      '%4',
+      '%41',
+      '[',
+      ']',
+      '?',
+      '#',
+      '@',
+      ':80',
+      ' ',
+      '_',
+      '..',
+      '\u00fc',
+    )
+    const url = fc.array(uriParts, { maxLength: 8 }).map((parts) => `https://${parts.join('')}`)
+    const two = fc.nat(70).map((value) => String(value).padStart(2, '0'))
+    const time = fc
+      .tuple(two, two, two, two, two, fc.constantFrom('Z', '+00:00', '-24:00', '+05:75', '.5Z', '.1234567-03:30'))
+      .map(([month, day, hour, minute, second, zone]) => `2026-${month}-${day}T${hour}:${minute}:${second}${zone}`)
+    const subject = fc.oneof(fc.string({ unit: 'grapheme' }), fc.integer())
+    fc.assert(
+      fc.property(fc.oneof(url, fc.webUrl()), subject, time, (address, number, updated_at) => {
+        const body = { action: 'labeled', issue: { number, updated_at }, repository: { url: address } }
+        const { subject: about = '', ...attributes } = attributesOf('issues', body, NOW) ?? {}
+        const event = { id: '1', ...(about === '' ? {} : { subject: about }), ...attributes }
+        fc.pre('source' in event)
+        expect(new CloudEvent(event as ConstructorParameters<typeof CloudEvent>[0]).type).toBe(
+          'com.github.issues.labeled',
+        )
+      }),
+      { numRuns: 3_000 },
+    )
   })
 
   test.for(['yesterday', '2026-13-01T00:00:00Z', '2026-01-01', null, {}, -1, 1e12])(

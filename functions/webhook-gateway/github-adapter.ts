@@ -138,8 +138,8 @@ const rows: Readonly<Record<string, Row>> = {
 /** Where an event belongs whose section names nothing that this body has: the narrowest that every forge event carries. */
 const owners = ['repository.url', 'organization.url', 'installation.account.url', 'hook.url', 'sender.url']
 
-/** URI references as RFC 3986 spells them; anything else a receiver's parser may refuse. */
-const uri = /^[\w:/?#[\]@!$&'()*+,;=.~%-]{1,2048}$/
+/** What a source may be: narrower than RFC 3986, so that no receiver's parser refuses what we accepted. */
+const uri = /^(?:https?:\/\/[a-z0-9.-]+(?::\d{1,5})?(?:\/(?:[\w.~:@!$&'()*+,;=-]|%[0-9a-f]{2})*)*|github\.com)$/i
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/
 const word = /^[a-z_]{1,60}$/
 const control = /\p{Cc}/u
@@ -155,7 +155,14 @@ export function attributesOf(event: string, body: JsonObject, receivedAt: string
   const from = (event === 'marketplace_purchase' ? parentOf(fill(source, body)) : fill(source, body)) ?? ownerOf(body)
   const kind = fill(type, body, (value) => word.test(value))
   const about = fill(subject, body) ?? ''
-  if (from === undefined || kind === undefined || !uri.test(from) || control.test(about) || about.length > 1024)
+  if (
+    from === undefined ||
+    kind === undefined ||
+    !uri.test(from) ||
+    from.length > 2048 ||
+    control.test(about) ||
+    about.length > 1024
+  )
     return undefined
   const times = time.map((path) => timeAt(body, fill(path, body) ?? ''))
   return {
@@ -191,5 +198,8 @@ function fill(template: string, body: JsonObject, passes: (value: string) => boo
 function timeAt(body: JsonObject, path: string): string | undefined {
   const value = at(body, path)
   if (typeof value === 'number' && value > 0 && value < 1e10) return new Date(value * 1000).toISOString()
-  return typeof value === 'string' && rfc3339.test(value) && !Number.isNaN(Date.parse(value)) ? value : undefined
+  if (typeof value !== 'string' || !rfc3339.test(value) || Number.isNaN(Date.parse(value))) return undefined
+  // 30 February is a time for Date.parse, but for nobody who checks.
+  const day = value.slice(0, 'yyyy-mm-dd'.length)
+  return new Date(day).toISOString().startsWith(day) ? value : undefined
 }

@@ -63,7 +63,7 @@ export interface Deps {
   readonly log: Log
 }
 
-/** Longest wait for the first answer of the database, milliseconds; the forge waits 10 s for ours. */
+/** Longest wait for a look into the database, milliseconds; the forge waits 10 s for our answer. */
 const LOOKUP_MS = 1_500
 
 const HOOK_ID = /^[a-z0-9]{8,64}$/
@@ -81,11 +81,13 @@ export function webhookGateway({ storage, secrets, relay, log }: Deps) {
 
     const hook = await inTime(storage.findHook(HOOK_ID.test(hookId) ? hookId : ''))
     const key = verify(bytes, request.headers.get('x-hub-signature-256'), await secrets.keys(hook))
-    if (hook === undefined || key === undefined) return unauthorized()
-
     const event = request.headers.get('x-github-event') ?? ''
     const deliveryId = request.headers.get('x-github-delivery') ?? ''
-    const about = { hook: hook.id, delivery: deliveryId, event }
+    const about = { hook: hook?.id, delivery: deliveryId, event }
+    if (hook === undefined || key === undefined) {
+      log.info(about, 'not authentic')
+      return unauthorized()
+    }
     // Until the forge has the new secret this line keeps coming; then the old one may go.
     if (key === 'previous') log.warn(about, 'signed with the previous secret')
 
@@ -107,7 +109,7 @@ export function webhookGateway({ storage, secrets, relay, log }: Deps) {
     const body = await readJson(bytes)
     if (typeof body === 'string') return { kind: 'quarantine', projectId: hook.projectId, reason: body }
     const repositoryId = idAt(body, 'repository.id')
-    const project = await storage.findProject(hook, repositoryId, idAt(body, 'installation.id'))
+    const project = await inTime(storage.findProject(hook, repositoryId, idAt(body, 'installation.id')))
     return decide({
       isAppHook: hook.projectId === null,
       project,

@@ -16,18 +16,19 @@ const projectColumns = [
 /** The gateway's tables. */
 export function store(db: Db): Storage {
   return {
-    async findHook(id): Promise<Hook | undefined> {
-      const hook = await db
-        .selectFrom('hooks')
-        .select(['id', 'instance', 'project_id as projectId', 'secret_name as secretName'])
-        // By the database's clock: replicas agree on when a secret ends.
-        .select(
-          sql<string | null>`case when previous_until > now() then previous_secret_name end`.as('previousSecretName'),
-        )
-        .where('id', '=', id)
-        .where('provider', '=', 'github')
-        .executeTakeFirst()
-      return hook
+    findHook(id): Promise<Hook | undefined> {
+      return (
+        db
+          .selectFrom('hooks')
+          .select(['id', 'instance', 'project_id as projectId', 'secret_name as secretName'])
+          // By the database's clock: replicas agree on when a secret ends.
+          .select(
+            sql<string | null>`case when previous_until > now() then previous_secret_name end`.as('previousSecretName'),
+          )
+          .where('id', '=', id)
+          .where('provider', '=', 'github')
+          .executeTakeFirst()
+      )
     },
 
     findProject(hook, repositoryId, installationId): Promise<Project | undefined> {

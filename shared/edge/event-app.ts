@@ -38,13 +38,13 @@ export function eventApp({ consumer, db, relay, log, handle, sweep, close }: Eve
   app.get('/healthz', () => new Response('ok'))
 
   app.post('/', bodyLimit({ maxSize: MAX_EVENT_BYTES, onError: () => problem({ status: 413, code: 'event_too_large', title: 'Event too large' }) }), async (c) => {
-    const { ref } = await readEvent(c.req.raw)
+    const { ref, attributes } = await readEvent(c.req.raw)
     const found = await findDelivery(db, consumer, ref)
     if (found === undefined) throw new PermanentError('no such event was written by this platform')
     if (found.state !== 'pending') return c.body(null, 202)
     const { outcome, written } = await deliver(db, consumer, found.outboxId, handle)
     await relay.after(written)
-    log.info({ eventId: ref.id, outcome }, 'event settled')
+    log.info({ eventId: ref.id, eventType: attributes['type'], subject: attributes['subject'], outcome }, 'event settled')
     return c.body(null, 202)
   })
 

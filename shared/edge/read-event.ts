@@ -2,10 +2,10 @@ import { type CloudEvent, HTTP } from 'cloudevents'
 import { PermanentError } from '#shared/errors.ts'
 import type { EventRef } from '#shared/events/delivered.ts'
 
-/** What we take from a posted event: where to find our own row, and what the broker added. */
+/** What we take from a posted event: where to find our own row, and its attributes for the log and for what a broker adds. */
 export interface Posted {
   readonly ref: EventRef
-  readonly extensions: Readonly<Record<string, string>>
+  readonly attributes: Readonly<Record<string, string>>
 }
 
 /** Reads both modes of the CloudEvents HTTP binding. The data is left unread: content comes from our outbox. */
@@ -20,10 +20,10 @@ export async function readEvent(request: Request): Promise<Posted> {
     throw new PermanentError('not a CloudEvent', { cause: error })
   }
   if (Array.isArray(event)) throw new PermanentError('batches are not accepted')
-  const extensions = Object.entries(event).filter((entry): entry is [string, string | number] => typeof entry[1] === 'string' || typeof entry[1] === 'number')
+  const attributes = Object.entries(event).filter((entry): entry is [string, string | number] => typeof entry[1] === 'string' || typeof entry[1] === 'number')
   return {
     ref: { source: decode(event.source), id: decode(event.id) },
-    extensions: Object.fromEntries(extensions.map(([name, value]) => [name, String(value)])),
+    attributes: Object.fromEntries(attributes.map(([name, value]) => [name, String(value)])),
   }
 }
 

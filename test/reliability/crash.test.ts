@@ -35,15 +35,15 @@ const points: [point: string, row: string][] = [
 
 describe('a process that is killed', () => {
   test.for(points)('%s (%s): one run, one Job, one pull request, nothing lost', async ([point], { db, databaseUrl }) => {
-    const world = await startWorld({ db, databaseUrl })
+    const world = await startWorld({ db, databaseUrl, crashPoint: point })
     await world.drain()
-    await world.functions().kill('SIGTERM')
-    await world.start(point)
+    await world.arm()
 
     const issue = await world.issue()
     await world.label(issue)
     expect(await world.functions().exited).toMatchObject({ signal: 'SIGKILL' })
-    await world.start()
+    await world.restart()
+    await world.expireLeases()
     await redeliverFailed(world)
     await world.drain()
 

@@ -1,9 +1,10 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { sql } from 'kysely'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { inject, onTestFinished } from 'vitest'
 import { connectRepository } from '../../deploy/local/connect-repository.ts'
 import { startBroker, type Broker } from '../../deploy/local/broker/broker.ts'
 import type { SeedInput } from '../../deploy/local/forge/seed.ts'
@@ -27,9 +28,10 @@ export interface WorldOptions {
   readonly databaseUrl: string
   /** What the stub agent does; see stub-agent.ts. */
   readonly change?: object
+  /** Where the first process of the functions is to die, once it was armed. */
   readonly crashPoint?: string
   readonly seed?: Partial<SeedInput>
-  /** Seconds between two runs of the reconciler; absent: only when told to. */
+  /** Runs at a time; default 2. */
   readonly maxActive?: number
 }
 
@@ -42,8 +44,10 @@ export interface World {
   readonly hookSecret: string
   /** The process that runs the functions now. */
   functions(): NodeProcess
-  /** Starts the functions (again), to die at the point if one is given. */
-  start(crashPoint?: string): Promise<void>
+  /** Starts the functions again. */
+  restart(): Promise<void>
+  /** From here on the functions die at the crash point. */
+  arm(): Promise<void>
   /** The address of a function. */
   url(name: string): string
   /** A REST call to the forge as a person, by default with write access. Throws on anything but 2xx. */
@@ -52,6 +56,8 @@ export interface World {
   issue(title?: string, body?: string): Promise<number>
   /** Sets a label as a person would. */
   label(issue: number, label?: string, token?: string): Promise<void>
+  /** As if the time of every lease had passed: what a killed process held is free again. */
+  expireLeases(): Promise<void>
   /** Lets the reconciler run until nothing is pending and no run is active; the broker holds nothing. */
   drain(): Promise<void>
   sweep(): Promise<void>
@@ -132,10 +138,14 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   let functions: NodeProcess | undefined
   const start = async (crashPoint?: string) => {
     const env = { FUNCTIONS: JSON.stringify(functionsOptions), ...(crashPoint !== undefined && { CRASH_POINT: crashPoint }) }
-    functions = spawnNode(root('deploy/local/functions-main.ts'), { env })
+    functions = spawnNode(inject('functions'), { env })
     await functions.waitForLine(/"ready":true/)
   }
   await start(options.crashPoint)
+  const arm = async () => {
+    process.kill(functions?.pid ?? 0, 'SIGUSR2')
+    await functions?.waitForLine(/"armed":true/)
+  }
   // Only now, so that the ping finds somebody.
   await person('POST', '/repos/maria/shop/hooks', { name: 'web', active: true, events: ['issues'], config: { url: hookUrl, content_type: 'json', secret: connected.secret } })
 
@@ -148,7 +158,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     hookUrl,
     hookSecret: connected.secret,
     functions: () => functions as NodeProcess,
-    start,
+    restart: () => start(),
+    arm,
     url,
     person,
     async issue(title = 'Say hello', body = 'The program should say hello.') {
@@ -159,6 +170,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       await person('POST', `/repos/maria/shop/issues/${issue}/labels`, { labels: [label] }, token)
     },
     sweep,
+    async expireLeases() {
+      await db.updateTable('outbox').set({ lease_until: sql`now()` }).where('lease', 'is not', null).execute()
+      await db.updateTable('comments').set({ lease_until: sql`now()` }).where('lease', 'is not', null).execute()
+    },
     async drain() {
       await eventually(
         async () => {

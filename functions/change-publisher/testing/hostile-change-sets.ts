@@ -63,7 +63,11 @@ export const hostileChangeSets: readonly HostileChangeSet[] = [
   { name: 'is longer than 4096 bytes', steps: [write(`${tooLong}a`)], code: 'path_too_long' },
   // Against itself and the base.
   { name: 'differs from a path of the base in case', steps: [write('readme.md')], code: 'path_collision' },
-  { name: 'differs from a path of the base in its accents', steps: [write('docs/r\u00e9sum\u00e9.md')], code: 'path_collision' },
+  {
+    name: 'differs from a path of the base in its accents',
+    steps: [write('docs/r\u00e9sum\u00e9.md')],
+    code: 'path_collision',
+  },
   { name: 'differs from a folder of the base in case', steps: [write('SRC/other.ts')], code: 'path_collision' },
   { name: 'has two paths that differ in case', steps: [write('src/a.ts'), write('src/A.ts')], code: 'path_collision' },
   {

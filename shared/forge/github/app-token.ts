@@ -59,7 +59,9 @@ export function appTokens(app: { readonly appId: string; readonly privateKey: st
           ...(permissions === undefined ? {} : { permissions: { ...permissions } }),
         }
         const key = canonicalJson(wanted)
-        const kept = refresh ? undefined : await tokens.get(key)
+        // No await where nothing is kept: of many at once the first mints and the others wait for it.
+        const known = refresh ? undefined : tokens.get(key)
+        const kept = known && (await known)
         if (kept && kept.expiresAt - Date.now() > LEAST_LEFT_MS) return kept.token
         const minted = mint(wanted)
         tokens.set(key, minted)

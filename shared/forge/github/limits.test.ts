@@ -1,8 +1,9 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { RetryLater } from '#shared/errors.ts'
-import { createLimits, createMeter } from './limits.ts'
+import { createLimits } from './limits.ts'
 import type { Group } from './limits.ts'
+import { createMeter } from './meter.ts'
 import { scripted } from './testing/scripted.ts'
 
 const HOUR = 3_600_000

@@ -1,10 +1,6 @@
 import { RetryLater } from '#shared/errors.ts'
-
-/** At most `count` units in any `ms` milliseconds. */
-interface Window {
-  readonly count: number
-  readonly ms: number
-}
+import { createMeter } from './meter.ts'
+import type { Window } from './meter.ts'
 
 // GitHub's secondary limits. A request that changes something costs five points, any other one.
 const POINTS: readonly Window[] = [{ count: 900, ms: 60_000 }]
@@ -15,26 +11,6 @@ const CONTENT: readonly Window[] = [
 
 /** Longest time a request waits for its turn. Beyond that the caller is told when to come again. */
 const LONGEST_WAIT_MS = 10_000
-
-/** A sliding log: exact, and small because GitHub's numbers are. */
-export function createMeter(windows: readonly Window[]): {
-  /** Milliseconds from `now` until `cost` units may be spent; they count as spent then, unless the wait is longer than `longest`. */
-  spend(cost: number, now: number, longest: number): number
-} {
-  const most = Math.max(...windows.map(({ count }) => count))
-  let spent: number[] = []
-  return {
-    spend(cost, now, longest) {
-      // The unit that must have left each window, so that `cost` new ones fit into it.
-      const free = windows.map(({ count, ms }) => (spent[spent.length + cost - count - 1] ?? -Infinity) + ms)
-      const at = Math.max(now, spent.at(-1) ?? -Infinity, ...free)
-      if (at - now > longest) return at - now
-      spent.push(...Array.from({ length: cost }, () => at))
-      if (spent.length > 2 * most) spent = spent.slice(-most)
-      return at - now
-    },
-  }
-}
 
 /** What the throttling plugin expects of a limiter group; its own spaces writes by one and comments by three seconds, however few there are. */
 export interface Group {
@@ -60,9 +36,9 @@ export function createLimits(): Limits {
           const meter = meters.get(id) ?? createMeter(windows)
           meters.set(id, meter)
           const now = Date.now()
-          const silence = (paused.get(id) ?? 0) - now
+          const silence = Math.max(0, (paused.get(id) ?? 0) - now)
           if (silence > LONGEST_WAIT_MS) throw rateLimited(silence)
-          const wait = Math.max(silence, meter.spend(cost(args[0]), now, LONGEST_WAIT_MS))
+          const wait = silence + meter.spend(cost(args[0]), now + silence, LONGEST_WAIT_MS - silence)
           if (wait > LONGEST_WAIT_MS) throw rateLimited(wait)
           if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
           return run(...args)

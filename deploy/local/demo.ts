@@ -1,0 +1,74 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { connectRepository } from './connect-repository.ts'
+import { PERSON, type Stack } from './stack.ts'
+
+const folder = fileURLToPath(new URL('demo/', import.meta.url))
+
+/** The demonstration: a repository with a bug, and the issue that describes it. */
+export interface Demo {
+  readonly repository: string
+  readonly issue: number
+  readonly title: string
+}
+
+/** A REST call as the person of the demonstration. Throws on anything but 2xx. */
+export async function asPerson<T>(forgeUrl: string, method: string, path: string, body?: unknown): Promise<T> {
+  const response = await fetch(`${forgeUrl}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${PERSON.token}`, 'content-type': 'application/json' },
+    body: body === undefined ? null : JSON.stringify(body),
+  })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text.slice(0, 300)}`)
+  return (text === '' ? undefined : JSON.parse(text)) as T
+}
+
+/** Creates the repository, pushes the program, connects it as an operator would, and opens the issue. */
+export async function createDemo(stack: Stack): Promise<Demo> {
+  const person = <T>(method: string, path: string, body?: unknown) => asPerson<T>(stack.forgeUrl, method, path, body)
+  const { count } = await stack.db.selectFrom('projects').select(({ fn }) => fn.countAll<number>().as('count')).executeTakeFirstOrThrow()
+  const name = `invoice-${count + 1}`
+  const repository = await person<{ id: number; full_name: string }>('POST', '/user/repos', { name })
+  await push(stack.forgeUrl, repository.full_name)
+
+  const installation = await fetch(`${stack.forgeUrl}/_forge/apps/install`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ repository: repository.full_name }),
+  })
+  const { id } = (await installation.json()) as { id: number }
+  const connected = await connectRepository(stack.db, stack.secretsDir, {
+    instance: stack.forgeUrl,
+    repositoryId: String(repository.id),
+    fullName: repository.full_name,
+    installationId: String(id),
+    ownActorId: String(stack.app.bot.id),
+  })
+  await person('POST', `/repos/${repository.full_name}/hooks`, {
+    name: 'web',
+    active: true,
+    events: ['issues', 'pull_request', 'pull_request_review', 'issue_comment'],
+    config: { url: `${stack.url('webhook-gateway')}${connected.hookPath}`, content_type: 'json', secret: connected.secret },
+  })
+  const [title = '', ...body] = readFileSync(join(folder, 'issue.md'), 'utf8').split('\n')
+  const issue = await person<{ number: number }>('POST', `/repos/${repository.full_name}/issues`, { title, body: body.join('\n').trim() })
+  return { repository: repository.full_name, issue: issue.number, title }
+}
+
+/** One commit with the whole program, through the API: no git needed for it. */
+async function push(forgeUrl: string, repository: string): Promise<void> {
+  const person = <T>(path: string, body: unknown) => asPerson<T>(forgeUrl, 'POST', `/repos/${repository}/git/${path}`, body)
+  const root = join(folder, 'repository')
+  const files = (readdirSync(root, { recursive: true }) as string[]).filter((path) => statSync(join(root, path)).isFile())
+  const tree = files.map((path) => ({
+    path,
+    mode: statSync(join(root, path)).mode & 0o100 ? '100755' : '100644',
+    type: 'blob',
+    content: readFileSync(join(root, path), 'utf8'),
+  }))
+  const { sha } = await person<{ sha: string }>('trees', { tree })
+  const commit = await person<{ sha: string }>('commits', { message: 'Write invoices', tree: sha, parents: [] })
+  await person('refs', { ref: 'refs/heads/main', sha: commit.sha })
+}

@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { FUNCTIONS, localUrl, type FunctionName, type FunctionsOptions } from './functions.ts'
+
+/** How long a function may take to listen, milliseconds. */
+const START_MS = 20_000
+
+/** Runs each function's own main.ts as a process, told by its environment what a Knative Service is told. */
+export async function startProcesses(options: FunctionsOptions, logTo: { write(line: string): void }, died: (reason: string) => void): Promise<{ close(): Promise<void> }> {
+  let closing = false
+  const children = FUNCTIONS.map((name) => {
+    const child = spawn(process.execPath, [fileURLToPath(new URL(`../../functions/${name}/main.ts`, import.meta.url))], {
+      env: environment(name, options),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const listening = new Promise<void>((resolve, reject) => {
+      setTimeout(() => reject(new Error(`${name} did not start within ${START_MS / 1000} s`)), START_MS).unref()
+      child.once('exit', (code, signal) => {
+        reject(new Error(`${name} ended (${signal ?? code}) while it started`))
+        if (!closing) died(`${name} ended (${signal ?? `status ${code}`})`)
+      })
+      for (const stream of [child.stdout, child.stderr]) {
+        createInterface({ input: stream }).on('line', (line) => {
+          logTo.write(`${line}\n`)
+          if (line.includes('"msg":"listening"')) resolve()
+        })
+      }
+    })
+    return { child, listening }
+  })
+  const close = async () => {
+    closing = true
+    await Promise.all(
+      children.map(({ child }) => child.exitCode ?? child.signalCode ?? new Promise((resolve) => child.once('exit', resolve) && child.kill('SIGTERM'))),
+    )
+  }
+  try {
+    await Promise.all(children.map(({ listening }) => listening))
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { close }
+}
+
+function environment(name: FunctionName, options: FunctionsOptions): Record<string, string> {
+  const { databaseUrl, brokerUrl, ports, forge, secretsDir, model, tokenKey, launcher, logLevel } = options
+  const common = { PORT: String(ports[name]), DATABASE_URL: databaseUrl, BROKER_URL: brokerUrl, LOG_LEVEL: logLevel }
+  const github = { GITHUB_URL: forge.url, FORGE_AUTH_DIR: forge.authDir }
+  const own: Partial<Record<FunctionName, Record<string, string>>> = {
+    'webhook-gateway': { SECRETS_DIR: secretsDir },
+    'label-router': { ...github, MODELS: model.names.join(',') },
+    'stage-dispatcher': {
+      RUN_TOKEN_KEY: tokenKey,
+      RUN_GATEWAY_URL: localUrl(ports, 'run-gateway'),
+      MODEL_GATEWAY_URL: localUrl(ports, 'model-gateway'),
+      LAUNCHER_DIR: launcher.directory,
+      SUPERVISOR: launcher.supervisor,
+      AGENT: launcher.command.at(-1) ?? '',
+      CODEX_BINARY: launcher.env['CODEX_BINARY'] ?? '',
+      SANDBOX: launcher.env['SANDBOX'] ?? '',
+      AGENT_PATH: launcher.env['PATH'] ?? '',
+      ...(launcher.user && { AGENT_UID: String(launcher.user.uid) }),
+    },
+    'run-gateway': { ...github, RUN_TOKEN_KEY: tokenKey, GIT_URL: forge.url },
+    'model-gateway': { RUN_TOKEN_KEY: tokenKey, MODEL_URL: model.url, MODEL_KEY: model.key },
+    'change-publisher': github,
+    'status-reporter': github,
+    // On this machine a function is known by its port.
+    reconciler: { SERVICE_URLS: JSON.stringify(Object.fromEntries(FUNCTIONS.map((each) => [each, localUrl(ports, each)]))) },
+  }
+  return { ...common, ...own[name] }
+}
