@@ -50,7 +50,7 @@ function environment(name: FunctionName, options: FunctionsOptions): Record<stri
   const github = { GITHUB_URL: forge.url, FORGE_AUTH_DIR: forge.authDir }
   const own: Partial<Record<FunctionName, Record<string, string>>> = {
     'webhook-gateway': { SECRETS_DIR: secretsDir },
-    'label-router': { ...github, MODELS: model.names.join(',') },
+    'label-router': { ...github, MODELS: model.names.join(','), ...(model.name !== undefined && { MODEL: model.name }) },
     'stage-dispatcher': {
       RUN_TOKEN_KEY: tokenKey,
       RUN_GATEWAY_URL: localUrl(ports, 'run-gateway'),

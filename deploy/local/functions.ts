@@ -41,7 +41,7 @@ export interface FunctionsOptions {
   readonly ports: Readonly<Record<FunctionName, number>>
   readonly forge: { readonly url: string; readonly authDir: string }
   readonly secretsDir: string
-  readonly model: { readonly url: string; readonly key: string; readonly names: readonly string[] }
+  readonly model: { readonly url: string; readonly key: string; readonly names: readonly string[]; readonly name?: string }
   readonly tokenKey: string
   readonly launcher: Omit<ProcessOptions, 'env'> & { readonly env: Readonly<Record<string, string>> }
   readonly logLevel: 'silent' | 'debug' | 'info' | 'warn' | 'error'
@@ -72,7 +72,7 @@ export async function startFunctions(options: FunctionsOptions, logTo?: { write(
   })
   const apps: Record<FunctionName, () => App> = {
     'webhook-gateway': () => webhookGateway({ secretsDir: options.secretsDir }, clients('webhook-gateway', 300)),
-    'label-router': () => labelRouter({ workflow, models: model.names }, clients('label-router')),
+    'label-router': () => labelRouter({ workflow, models: model.names, model: model.name }, clients('label-router')),
     'approval-gate': () => approvalGate(clients('approval-gate')),
     'stage-dispatcher': () => stageDispatcher({ tokenKey }, { ...clients('stage-dispatcher'), launcher }),
     'run-gateway': () => runGateway({ tokenKey, gitUrl: forge.url }, clients('run-gateway')),

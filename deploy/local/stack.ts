@@ -88,7 +88,6 @@ export async function startStack(options: Options, say: (line: string) => void, 
       tokenKey: state.tokenKey,
       launcher,
       logLevel: 'info',
-      ...(options.model?.name !== undefined && { modelName: options.model.name }),
     }
     const running = options.processes ? await startProcesses(functions, logTo, breaks) : await startFunctions(functions, logTo)
     closers.push(() => running.close())
@@ -100,7 +99,7 @@ export async function startStack(options: Options, say: (line: string) => void, 
 }
 
 async function startModel({ model }: Options, closers: (() => unknown)[]): Promise<FunctionsOptions['model']> {
-  if (model !== undefined) return { url: model.url, key: model.key, names: model.name === undefined ? [] : [model.name] }
+  if (model !== undefined) return { url: model.url, key: model.key, names: [], ...(model.name !== undefined && { name: model.name }) }
   const scripted = await startScriptedModel({ port: 0 })
   closers.push(() => scripted.close())
   return { url: `${scripted.url}/v1`, key: 'the-scripted-model-takes-any', names: [] }

@@ -19,7 +19,6 @@ interface LogLine {
   readonly eventType?: string
   readonly outcome?: string
   readonly kind?: string
-  readonly text?: string
   readonly event?: string
   readonly err?: { readonly message?: string }
 }
@@ -50,8 +49,8 @@ function show(line: string, say: (who: string, what: string) => void): void {
   const entry = JSON.parse(line) as LogLine
   const { function: who, msg, eventType = '', outcome = '', err } = entry
   if (entry.level >= 40) return say(who, `${msg}${err?.message === undefined ? '' : `: ${err.message}`}`)
-  if (msg === 'delivery accepted') return say(who, `${entry.event ?? 'delivery'} received, verified and stored`)
-  if (msg === 'progress') return say('agent', `${entry.kind}: ${entry.text}`)
+  if (msg === 'delivery stored') return say(who, `${entry.event} verified and stored`)
+  if (msg === 'progress') return say(who, `the agent says: ${entry.kind}`)
   if (msg === 'result') return say(who, `the agent's result is ${outcome}`)
   // The ledger has every event; a line for each would hide the others.
   if (msg === 'event settled' && who !== 'audit-sink' && !outcome.startsWith('shown a moment ago')) {

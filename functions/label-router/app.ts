@@ -9,10 +9,13 @@ import { githubForge } from './github.ts'
 import { labelRouter } from './handler.ts'
 import { store } from './store.ts'
 
-/** What an installation decides: the stages and the models that a label may choose. */
+/** What an installation decides. */
 export interface Config {
   readonly workflow: Workflow
+  /** Models that an `ai-model:` label may choose. */
   readonly models: readonly string[]
+  /** The model of every stage, instead of the one that the stage names. */
+  readonly model: string | undefined
 }
 
 /** A label change becomes a run, a refusal with a reason, or nothing. */

@@ -42,6 +42,7 @@ export interface Forge {
 export interface Deps {
   readonly workflow: Workflow
   readonly models: readonly string[]
+  readonly model: string | undefined
   project(id: string): Promise<Project | undefined>
   run(id: string): Promise<Row<'runs'> | undefined>
   forge(project: Project): Forge
@@ -122,7 +123,7 @@ async function labelled(deps: Deps, project: Project, change: IssuesEvent): Prom
     subject: intent.subject,
     base,
   }
-  const input = bundle(deps.workflow, stage, place, content, decision)
+  const input = bundle(deps.workflow, stage, place, content, { ...decision, model: decision.model ?? deps.model })
   return { outcome: `run of ${stageId}`, write: (writer) => deps.createRun(writer, intent, input) }
 }
 

@@ -13,11 +13,11 @@ const List = v.pipe(
   v.optional(v.string(), ''),
   v.transform((text) => text.split(',').filter(Boolean)),
 )
-const env = readEnv(v.object({ ...common, ...forge, MODELS: List }))
+const env = readEnv(v.object({ ...common, ...forge, MODELS: List, MODEL: v.optional(v.string()) }))
 const log = createLog('label-router', env.LOG_LEVEL)
 const db = connect(env.DATABASE_URL, { name: 'label-router' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
 const github = createGitHub({ instance: env.GITHUB_URL, auth: readGitHubAuth(env.FORGE_AUTH_DIR), log })
 const workflow = await defaultWorkflow()
 
-await serve(create({ workflow, models: env.MODELS }, { db, relay, log, github }), { port: env.PORT, log })
+await serve(create({ workflow, models: env.MODELS, model: env.MODEL }, { db, relay, log, github }), { port: env.PORT, log })

@@ -57,7 +57,9 @@ export function create({ tokenKey, gitUrl }: Config, { db, relay, log, github }:
   }))
 
   app.post('/v1/progress', limit(MAX_PROGRESS_BYTES), withAttempt(async (c, attempt) => {
-    await deps.saveProgress(attempt, parse(Progress, await json(c)))
+    const progress = parse(Progress, await json(c))
+    await deps.saveProgress(attempt, progress)
+    log.info({ run: attempt.run, attempt: attempt.attempt, sequence: progress.sequence, kind: progress.kind }, 'progress')
     return c.body(null, 204)
   }))
 

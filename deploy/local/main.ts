@@ -1,0 +1,68 @@
+import { eventuallyOver } from './follow.ts'
+import { asPerson, createDemo } from './demo.ts'
+import { readOptions, usage, type Options } from './options.ts'
+import { report, tryNext } from './report.ts'
+import { startStack, type Stack } from './stack.ts'
+import { tellStory } from './story.ts'
+
+const print = (line: string) => console.log(line)
+const wrong = (error: unknown) => `codex-k8s: ${(error instanceof Error ? error.message : String(error)).split('\n', 1)[0]}`
+
+let options: Options | undefined
+try {
+  options = readOptions(process.argv.slice(2), process.env)
+} catch (error) {
+  console.error(`${wrong(error)}\n\n${usage}`)
+  process.exit(2)
+}
+if (options === undefined) {
+  print(usage)
+  process.exit(0)
+}
+
+let stack: Stack | undefined
+let stopping = false
+const stop = async (status: number) => {
+  if (stopping) return
+  stopping = true
+  await stack?.close()
+  process.exit(status)
+}
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (!stopping) print('\nstopping')
+    void stop(signal === 'SIGINT' || signal === 'SIGHUP' ? 0 : 143)
+  })
+}
+
+try {
+  const story = tellStory(print, options.verbose)
+  print(options.model === undefined ? 'No OPENAI_API_KEY is set: a scripted model plays the engineer. Everything else is real.' : `Model: ${options.model.url}`)
+  stack = await startStack(options, story.say, story.logTo)
+  const running = stack
+  void stack.broken.then(async (reason) => {
+    console.error(wrong(reason))
+    await stop(1)
+  })
+  const demo = await createDemo(stack)
+  story.say(`${demo.repository} is there, with issue #${demo.issue}: ${demo.title}`)
+  story.begin()
+  await asPerson(stack.forgeUrl, 'POST', `/repos/${demo.repository}/issues/${demo.issue}/labels`, { labels: ['run:dev'] })
+  story.say(`label run:dev set on issue #${demo.issue}`)
+  const run = await eventuallyOver(stack.db, demo)
+  if (run.state !== 'succeeded') {
+    const why = `the run ${run.state}: ${run.reason}${run.detail === null ? '' : ` (${run.detail})`}`
+    if (options.once) throw new Error(why)
+    print(why)
+  } else {
+    story.say('the pull request is open')
+    await report(running, demo, run, print)
+  }
+  if (options.once) await stop(0)
+  else tryNext(running, demo, print)
+} catch (error) {
+  if (!stopping) {
+    console.error(wrong(error))
+    await stop(1)
+  }
+}
