@@ -88,6 +88,9 @@ function failureOf(error: string | undefined): Failure {
   if (error === undefined) return new Failure('agent_failed', 'The CLI ended before the agent did.')
   const code = /"code"\s*:\s*"(budget_exhausted|model_refused|model_unavailable)"/.exec(error)?.[1]
   if (code !== undefined) return new Failure(code as 'budget_exhausted', error)
+  if (/"urn:codex-k8s:(attempt_closed|deadline_exceeded)"/.test(error)) return new Failure('deadline_exceeded', error)
+  if (/"urn:codex-k8s:[a-z_]+"/.test(error) && /"status"\s*:\s*400\b/.test(error))
+    return new Failure('model_refused', error)
   if (/unexpected status 4(?!08|29)\d\d/.test(error)) return new Failure('model_refused', error)
   const unavailable =
     /status:? (?:408|429|5\d\d)|high demand|stream disconnected|error sending request|connection|timed? ?out/i

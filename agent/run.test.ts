@@ -102,8 +102,7 @@ describe('a run with the real CLI', () => {
 })
 
 describe('a command of the agent', () => {
-  test('sees no token: not in its environment, its processes, the configuration or the files of the run', async (context) => {
-    if (sandbox === 'none') return context.skip('the sandbox does not work on this machine')
+  test('sees no token: not in its environment, its processes, the configuration or the files of the run', async () => {
     const command =
       'env; cat /proc/*/environ /proc/*/cmdline; git config -l; cat ../codex-home/*.* ../task/* ../home/.* ~/.* ; ls -a .. /var/run/secrets'
     const asked: string[] = []

@@ -60,6 +60,6 @@ test('a package in the wrong bundle is named', async () => {
 test('what is over its budget is told with what is large in it', async () => {
   const { problems } = await bundleOf('large', `console.log('${'x'.repeat(500_000)}')`)
   expect(problems).toEqual([
-    expect.stringMatching(/^501 KB is over its budget of 450 KB: \.local\/bundle-test-\S+ 501 KB$/),
+    expect.stringMatching(/^501 KB is over its budget of 480 KB: \.local\/bundle-test-\S+ 501 KB$/),
   ])
 })

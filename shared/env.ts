@@ -6,7 +6,9 @@ export function readEnv<const S extends v.ObjectSchema<v.ObjectEntries, undefine
   if (parsed.success) return parsed.output
   for (const [name, problems] of Object.entries(v.flatten<S>(parsed.issues).nested ?? {})) {
     const missing = process.env[name] === undefined
-    process.stderr.write(`${name}: ${missing ? 'is not set' : `is not valid (${(problems as string[]).length} problem)`}\n`)
+    process.stderr.write(
+      `${name}: ${missing ? 'is not set' : `is not valid (${(problems as string[]).length} problem)`}\n`,
+    )
   }
   process.exit(78) // EX_CONFIG
 }

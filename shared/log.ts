@@ -3,7 +3,7 @@ import pino from 'pino'
 /** JSON lines on stdout; `function` is the folder, the Knative Service and the image. */
 export type Log = pino.Logger
 
-export const LOG_LEVELS = ['silent', 'debug', 'info', 'warn', 'error'] as const
+const LOG_LEVELS = ['silent', 'debug', 'info', 'warn', 'error'] as const
 
 /** What a log line may never show, wherever an error object carries it. */
 const redact = [

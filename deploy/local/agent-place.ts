@@ -16,9 +16,14 @@ export async function prepareAgents(
   const { binary, version } = await ensureCodex(say)
   const locked = await probeSandbox(binary)
   if (!locked && realModel && !unsafeNoSandbox) {
-    throw new Error('the agent cannot be locked in here (user namespaces are not allowed): allow them, or start with --unsafe-no-sandbox on a machine you can lose')
+    throw new Error(
+      'the agent cannot be locked in here (user namespaces are not allowed): allow them, or start with --unsafe-no-sandbox on a machine you can lose',
+    )
   }
-  if (!locked) say(`the agent runs without a sandbox here: ${realModel ? 'you said so' : 'the model is scripted and does what its script says'}`)
+  if (!locked)
+    say(
+      `the agent runs without a sandbox here: ${realModel ? 'you said so' : 'the model is scripted and does what its script says'}`,
+    )
   const main = path('agent/main.ts')
   const user = account !== undefined && readable([main, binary], account) ? account : undefined
   if (account !== undefined && user === undefined) say('agents run as root: another account cannot read this folder')
@@ -31,7 +36,9 @@ export async function prepareAgents(
       CODEX_BINARY: binary,
       SANDBOX: locked ? 'workspace-write' : 'none',
       // Node for projects that need one, before whatever the machine has.
-      PATH: [dirname(process.execPath), path('node_modules/.bin'), process.env['PATH'] ?? '/usr/bin:/bin'].join(delimiter),
+      PATH: [dirname(process.execPath), path('node_modules/.bin'), process.env['PATH'] ?? '/usr/bin:/bin'].join(
+        delimiter,
+      ),
       LANG: 'C.UTF-8',
     },
     user,

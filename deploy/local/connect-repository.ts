@@ -21,7 +21,11 @@ export interface Connected {
 }
 
 /** Writes the project and its hook, and the hook's fresh secret as a file: the database never holds it. */
-export async function connectRepository(db: Db, secretsDir: string, repository: RepositoryToConnect): Promise<Connected> {
+export async function connectRepository(
+  db: Db,
+  secretsDir: string,
+  repository: RepositoryToConnect,
+): Promise<Connected> {
   const hookId = randomBytes(16).toString('hex')
   const secretName = `hook-${hookId}`
   const secret = randomBytes(32).toString('hex')
@@ -40,6 +44,15 @@ export async function connectRepository(db: Db, secretsDir: string, repository: 
     })
     .returning('id')
     .executeTakeFirstOrThrow()
-  await db.insertInto('hooks').values({ id: hookId, provider: 'github', instance: repository.instance, project_id: projectId, secret_name: secretName }).execute()
+  await db
+    .insertInto('hooks')
+    .values({
+      id: hookId,
+      provider: 'github',
+      instance: repository.instance,
+      project_id: projectId,
+      secret_name: secretName,
+    })
+    .execute()
   return { projectId, hookPath: `/hooks/github/${hookId}`, secret }
 }

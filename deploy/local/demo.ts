@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ensureLabel } from '#shared/forge/github/labels.ts'
+import { readOwnActor } from '#shared/forge/github/own-actor.ts'
+import { labels } from '#shared/workflow/labels.ts'
 import { connectRepository } from './connect-repository.ts'
 import { PERSON, type Stack } from './stack.ts'
 
@@ -28,7 +31,10 @@ export async function asPerson<T>(forgeUrl: string, method: string, path: string
 /** Creates the repository, pushes the program, connects it as an operator would, and opens the issue. */
 export async function createDemo(stack: Stack): Promise<Demo> {
   const person = <T>(method: string, path: string, body?: unknown) => asPerson<T>(stack.forgeUrl, method, path, body)
-  const { count } = await stack.db.selectFrom('projects').select(({ fn }) => fn.countAll<number>().as('count')).executeTakeFirstOrThrow()
+  const { count } = await stack.db
+    .selectFrom('projects')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow()
   const name = `invoice-${count + 1}`
   const repository = await person<{ id: number; full_name: string }>('POST', '/user/repos', { name })
   await push(stack.forgeUrl, repository.full_name)
@@ -44,24 +50,36 @@ export async function createDemo(stack: Stack): Promise<Demo> {
     repositoryId: String(repository.id),
     fullName: repository.full_name,
     installationId: String(id),
-    ownActorId: String(stack.app.bot.id),
+    ownActorId: (await readOwnActor(stack.github, { kind: 'app' })).id,
   })
+  const repo = { fullName: repository.full_name, repositoryId: String(repository.id), installationId: String(id) }
+  await Promise.all(labels.map((label) => ensureLabel(stack.github.for(repo), repo, label)))
   await person('POST', `/repos/${repository.full_name}/hooks`, {
     name: 'web',
     active: true,
     events: ['issues', 'pull_request', 'pull_request_review', 'issue_comment'],
-    config: { url: `${stack.url('webhook-gateway')}${connected.hookPath}`, content_type: 'json', secret: connected.secret },
+    config: {
+      url: `${stack.url('webhook-gateway')}${connected.hookPath}`,
+      content_type: 'json',
+      secret: connected.secret,
+    },
   })
   const [title = '', ...body] = readFileSync(join(folder, 'issue.md'), 'utf8').split('\n')
-  const issue = await person<{ number: number }>('POST', `/repos/${repository.full_name}/issues`, { title, body: body.join('\n').trim() })
+  const issue = await person<{ number: number }>('POST', `/repos/${repository.full_name}/issues`, {
+    title,
+    body: body.join('\n').trim(),
+  })
   return { repository: repository.full_name, issue: issue.number, title }
 }
 
 /** One commit with the whole program, through the API: no git needed for it. */
 async function push(forgeUrl: string, repository: string): Promise<void> {
-  const person = <T>(path: string, body: unknown) => asPerson<T>(forgeUrl, 'POST', `/repos/${repository}/git/${path}`, body)
+  const person = <T>(path: string, body: unknown) =>
+    asPerson<T>(forgeUrl, 'POST', `/repos/${repository}/git/${path}`, body)
   const root = join(folder, 'repository')
-  const files = (readdirSync(root, { recursive: true }) as string[]).filter((path) => statSync(join(root, path)).isFile())
+  const files = (readdirSync(root, { recursive: true }) as string[]).filter((path) =>
+    statSync(join(root, path)).isFile(),
+  )
   const tree = files.map((path) => ({
     path,
     mode: statSync(join(root, path)).mode & 0o100 ? '100755' : '100644',

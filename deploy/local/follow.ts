@@ -21,8 +21,14 @@ export async function eventuallyOver(db: Db, demo: Demo): Promise<Row<'runs'>> {
       .where('projects.state', '=', 'connected')
       .executeTakeFirst()
     const waited = performance.now() - began
-    if (row !== undefined && ['refused', 'succeeded', 'failed', 'cancelled'].includes(row.state) && row.wanted === row.done) return row
-    if (row === undefined && waited > 60_000) throw new Error('nothing came of the label within a minute: start with --verbose to see why')
+    if (
+      row !== undefined &&
+      ['refused', 'succeeded', 'failed', 'cancelled'].includes(row.state) &&
+      row.wanted === row.done
+    )
+      return row
+    if (row === undefined && waited > 60_000)
+      throw new Error('nothing came of the label within a minute: start with --verbose to see why')
     if (waited > LONGEST_MS) throw new Error(`the run is still ${row?.state} after an hour`)
     await sleep(50)
   }

@@ -7,13 +7,21 @@ import { FUNCTIONS, localUrl, type FunctionName, type FunctionsOptions } from '.
 const START_MS = 20_000
 
 /** Runs each function's own main.ts as a process, told by its environment what a Knative Service is told. */
-export async function startProcesses(options: FunctionsOptions, logTo: { write(line: string): void }, died: (reason: string) => void): Promise<{ close(): Promise<void> }> {
+export async function startProcesses(
+  options: FunctionsOptions,
+  logTo: { write(line: string): void },
+  died: (reason: string) => void,
+): Promise<{ close(): Promise<void> }> {
   let closing = false
   const children = FUNCTIONS.map((name) => {
-    const child = spawn(process.execPath, [fileURLToPath(new URL(`../../functions/${name}/main.ts`, import.meta.url))], {
-      env: environment(name, options),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const child = spawn(
+      process.execPath,
+      [fileURLToPath(new URL(`../../functions/${name}/main.ts`, import.meta.url))],
+      {
+        env: environment(name, options),
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
     const listening = new Promise<void>((resolve, reject) => {
       setTimeout(() => reject(new Error(`${name} did not start within ${START_MS / 1000} s`)), START_MS).unref()
       child.once('exit', (code, signal) => {
@@ -31,8 +39,9 @@ export async function startProcesses(options: FunctionsOptions, logTo: { write(l
   })
   const close = async () => {
     closing = true
+    const alive = children.filter(({ child }) => child.exitCode === null && child.signalCode === null)
     await Promise.all(
-      children.map(({ child }) => child.exitCode ?? child.signalCode ?? new Promise((resolve) => child.once('exit', resolve) && child.kill('SIGTERM'))),
+      alive.map(({ child }) => new Promise((resolve) => child.once('exit', resolve) && child.kill('SIGTERM'))),
     )
   }
   try {
@@ -50,7 +59,11 @@ function environment(name: FunctionName, options: FunctionsOptions): Record<stri
   const github = { GITHUB_URL: forge.url, FORGE_AUTH_DIR: forge.authDir }
   const own: Partial<Record<FunctionName, Record<string, string>>> = {
     'webhook-gateway': { SECRETS_DIR: secretsDir },
-    'label-router': { ...github, MODELS: model.names.join(','), ...(model.name !== undefined && { MODEL: model.name }) },
+    'label-router': {
+      ...github,
+      MODELS: model.names.join(','),
+      ...(model.name !== undefined && { MODEL: model.name }),
+    },
     'stage-dispatcher': {
       RUN_TOKEN_KEY: tokenKey,
       RUN_GATEWAY_URL: localUrl(ports, 'run-gateway'),
@@ -68,7 +81,9 @@ function environment(name: FunctionName, options: FunctionsOptions): Record<stri
     'change-publisher': github,
     'status-reporter': github,
     // On this machine a function is known by its port.
-    reconciler: { SERVICE_URLS: JSON.stringify(Object.fromEntries(FUNCTIONS.map((each) => [each, localUrl(ports, each)]))) },
+    reconciler: {
+      SERVICE_URLS: JSON.stringify(Object.fromEntries(FUNCTIONS.map((each) => [each, localUrl(ports, each)]))),
+    },
   }
   return { ...common, ...own[name] }
 }

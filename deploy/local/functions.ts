@@ -16,7 +16,7 @@ import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
 import { createGitHub } from '#shared/forge/github/client.ts'
 import { createLog, type Log } from '#shared/log.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
-import { defaultWorkflow } from '#shared/workflow/workflow.ts'
+import { defaultWorkflow } from '#shared/workflow/default-workflow.ts'
 
 /** Every function, by the name of its folder and its Knative Service. */
 export const FUNCTIONS = [
@@ -41,7 +41,12 @@ export interface FunctionsOptions {
   readonly ports: Readonly<Record<FunctionName, number>>
   readonly forge: { readonly url: string; readonly authDir: string }
   readonly secretsDir: string
-  readonly model: { readonly url: string; readonly key: string; readonly names: readonly string[]; readonly name?: string }
+  readonly model: {
+    readonly url: string
+    readonly key: string
+    readonly names: readonly string[]
+    readonly name?: string
+  }
   readonly tokenKey: string
   readonly launcher: Omit<ProcessOptions, 'env'> & { readonly env: Readonly<Record<string, string>> }
   readonly logLevel: 'silent' | 'debug' | 'info' | 'warn' | 'error'
@@ -53,7 +58,10 @@ export function localUrl(ports: Readonly<Record<FunctionName, number>>, name: st
 }
 
 /** Runs every function in this process, each on its own port behind real HTTP, with clients of its own. */
-export async function startFunctions(options: FunctionsOptions, logTo?: { write(line: string): void }): Promise<{ close(): Promise<void> }> {
+export async function startFunctions(
+  options: FunctionsOptions,
+  logTo?: { write(line: string): void },
+): Promise<{ close(): Promise<void> }> {
   const { forge, ports, model, tokenKey } = options
   const workflow = await defaultWorkflow()
   const auth = readGitHubAuth(forge.authDir)
@@ -68,7 +76,11 @@ export async function startFunctions(options: FunctionsOptions, logTo?: { write(
   }
   const launcher = processLauncher({
     ...options.launcher,
-    env: { ...options.launcher.env, RUN_GATEWAY_URL: serviceUrl('run-gateway'), MODEL_GATEWAY_URL: serviceUrl('model-gateway') },
+    env: {
+      ...options.launcher.env,
+      RUN_GATEWAY_URL: serviceUrl('run-gateway'),
+      MODEL_GATEWAY_URL: serviceUrl('model-gateway'),
+    },
   })
   const apps: Record<FunctionName, () => App> = {
     'webhook-gateway': () => webhookGateway({ secretsDir: options.secretsDir }, clients('webhook-gateway', 300)),
@@ -76,8 +88,10 @@ export async function startFunctions(options: FunctionsOptions, logTo?: { write(
     'approval-gate': () => approvalGate(clients('approval-gate')),
     'stage-dispatcher': () => stageDispatcher({ tokenKey }, { ...clients('stage-dispatcher'), launcher }),
     'run-gateway': () => runGateway({ tokenKey, gitUrl: forge.url }, clients('run-gateway')),
-    'model-gateway': () => modelGateway({ runTokenKey: tokenKey, modelUrl: model.url, modelKey: model.key }, clients('model-gateway')),
-    'change-publisher': () => changePublisher({ canaries: [model.key].filter((key) => key.length > 15) }, clients('change-publisher')),
+    'model-gateway': () =>
+      modelGateway({ runTokenKey: tokenKey, modelUrl: model.url, modelKey: model.key }, clients('model-gateway')),
+    'change-publisher': () =>
+      changePublisher({ canaries: [model.key].filter((key) => key.length > 15) }, clients('change-publisher')),
     'status-reporter': () => statusReporter(clients('status-reporter')),
     'audit-sink': () => auditSink(clients('audit-sink')),
     reconciler: () => reconciler({ serviceUrl }, clients('reconciler', 20_000)),

@@ -6,7 +6,8 @@ import { startStack, type Stack } from './stack.ts'
 import { tellStory } from './story.ts'
 
 const print = (line: string) => console.log(line)
-const wrong = (error: unknown) => `codex-k8s: ${(error instanceof Error ? error.message : String(error)).split('\n', 1)[0]}`
+const wrong = (error: unknown) =>
+  `codex-k8s: ${(error instanceof Error ? error.message : String(error)).split('\n', 1)[0]}`
 
 let options: Options | undefined
 try {
@@ -37,7 +38,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 try {
   const story = tellStory(print, options.verbose)
-  print(options.model === undefined ? 'No OPENAI_API_KEY is set: a scripted model plays the engineer. Everything else is real.' : `Model: ${options.model.url}`)
+  print(
+    options.model === undefined
+      ? 'No OPENAI_API_KEY is set: a scripted model plays the engineer. Everything else is real.'
+      : `Model: ${options.model.url}`,
+  )
   stack = await startStack(options, story.say, story.logTo)
   const running = stack
   void stack.broken.then(async (reason) => {
@@ -47,7 +52,9 @@ try {
   const demo = await createDemo(stack)
   story.say(`${demo.repository} is there, with issue #${demo.issue}: ${demo.title}`)
   story.begin()
-  await asPerson(stack.forgeUrl, 'POST', `/repos/${demo.repository}/issues/${demo.issue}/labels`, { labels: ['run:dev'] })
+  await asPerson(stack.forgeUrl, 'POST', `/repos/${demo.repository}/issues/${demo.issue}/labels`, {
+    labels: ['run:dev'],
+  })
   story.say(`label run:dev set on issue #${demo.issue}`)
   const run = await eventuallyOver(stack.db, demo)
   if (run.state !== 'succeeded') {

@@ -29,7 +29,10 @@ export const usage = `npm start -- [OPTION]...
   MODEL                 its model, default the one of the stage`
 
 /** Reads arguments and environment. Throws an Error that says what is wrong; undefined when help was asked for. */
-export function readOptions(args: readonly string[], env: Readonly<Record<string, string | undefined>>): Options | undefined {
+export function readOptions(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Options | undefined {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -43,7 +46,8 @@ export function readOptions(args: readonly string[], env: Readonly<Record<string
   })
   if (values.help) return undefined
   const port = Number(values.port)
-  if (!Number.isInteger(port) || port < 1 || port > 65_000) throw new Error(`--port ${values.port}: a number from 1 to 65000 is needed`)
+  if (!Number.isInteger(port) || port < 1 || port > 65_000)
+    throw new Error(`--port ${values.port}: a number from 1 to 65000 is needed`)
   const { OPENAI_API_KEY: key, OPENAI_BASE_URL: url, MODEL: name } = env
   const wanted = Boolean(key) || Boolean(url)
   return {
@@ -52,6 +56,8 @@ export function readOptions(args: readonly string[], env: Readonly<Record<string
     unsafeNoSandbox: values['unsafe-no-sandbox'],
     port,
     verbose: values.verbose,
-    model: wanted ? { url: (url || 'https://api.openai.com/v1').replace(/\/+$/, ''), key: key ?? '', name: name || undefined } : undefined,
+    model: wanted
+      ? { url: (url || 'https://api.openai.com/v1').replace(/\/+$/, ''), key: key ?? '', name: name || undefined }
+      : undefined,
   }
 }

@@ -14,7 +14,11 @@ export async function report(stack: Stack, demo: Demo, run: Row<'runs'>, print: 
   const { forgeUrl, db } = stack
   const change = await db.selectFrom('changes').selectAll().where('id', '=', run.change_id).executeTakeFirstOrThrow()
   const repository = `/repos/${demo.repository}`
-  const files = await asPerson<{ filename: string; patch?: string }[]>(forgeUrl, 'GET', `${repository}/pulls/${change.pull_number}/files`)
+  const files = await asPerson<{ filename: string; patch?: string }[]>(
+    forgeUrl,
+    'GET',
+    `${repository}/pulls/${change.pull_number}/files`,
+  )
   const comments = await asPerson<{ body: string }[]>(forgeUrl, 'GET', `${repository}/issues/${demo.issue}/comments`)
 
   heading(print, `The service comment on issue #${demo.issue}`)
@@ -22,7 +26,8 @@ export async function report(stack: Stack, demo: Demo, run: Row<'runs'>, print: 
   heading(print, `The change, pull request #${change.pull_number}`)
   for (const { filename, patch = '' } of files) block(print, `${filename}\n${patch}`)
   heading(print, 'The tests, on a clone of each branch')
-  for (const branch of [change.base_ref, change.branch]) print(`  ${branch.padEnd(24)} ${await runTests(`${forgeUrl}/${demo.repository}.git`, branch)}`)
+  for (const branch of [change.base_ref, change.branch])
+    print(`  ${branch.padEnd(24)} ${await runTests(`${forgeUrl}/${demo.repository}.git`, branch)}`)
   heading(print, 'Where the time went')
   for (const [what, ms] of await times(stack, run)) print(`  ${(ms / 1000).toFixed(2).padStart(6)} s  ${what}`)
 }
@@ -36,8 +41,14 @@ export function tryNext(stack: Stack, demo: Demo, print: (line: string) => void)
     ['Another issue', `curl -s ${as} ${api}/issues -d '{"title":"Say hello","body":"Print a greeting at the start."}'`],
     ['Ask for it', `curl -s ${as} ${api}/issues/3/labels -d '{"labels":["run:dev"]}'`],
     ['See what became of it', `curl -s ${as} ${api}/issues/3/comments`],
-    ['A label that means nothing wakes nobody', `curl -s ${as} ${api}/issues/${demo.issue}/labels -d '{"labels":["bug"]}'`],
-    ['A forged webhook', `curl -si -X POST -H 'content-type: application/json' -H 'x-github-event: ping' -H 'x-github-delivery: 1' ${stack.url('webhook-gateway')}/hooks/github/nobody -d '{}'`],
+    [
+      'A label that means nothing wakes nobody',
+      `curl -s ${as} ${api}/issues/${demo.issue}/labels -d '{"labels":["bug"]}'`,
+    ],
+    [
+      'A forged webhook',
+      `curl -si -X POST -H 'content-type: application/json' -H 'x-github-event: ping' -H 'x-github-delivery: 1' ${stack.url('webhook-gateway')}/hooks/github/nobody -d '{}'`,
+    ],
     ['Read the repository', `git clone ${stack.forgeUrl}/${demo.repository}.git`],
     ['What the forge saw', `curl -s '${stack.forgeUrl}/_forge/ledger?kind=pull.created'`],
   ]
@@ -49,9 +60,10 @@ async function runTests(url: string, branch: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'codex-k8s-look-'))
   try {
     await exec('git', ['clone', '--quiet', '--depth', '1', '--branch', branch, '--', url, folder])
-    const { stdout } = await exec(process.execPath, ['--test', '--test-reporter=tap'], { cwd: folder, env: { PATH: process.env['PATH'] ?? '' } }).catch(
-      (error: unknown) => error as { stdout: string },
-    )
+    const { stdout } = await exec(process.execPath, ['--test', '--test-reporter=tap'], {
+      cwd: folder,
+      env: { PATH: process.env['PATH'] ?? '' },
+    }).catch((error: unknown) => error as { stdout: string })
     const count = (what: string) => new RegExp(`^# ${what} (\\d+)`, 'm').exec(stdout)?.[1] ?? '?'
     return `${count('pass')} passed, ${count('fail')} failed`
   } finally {
@@ -61,8 +73,19 @@ async function runTests(url: string, branch: string): Promise<string> {
 
 async function times(stack: Stack, run: Row<'runs'>): Promise<[string, number][]> {
   const { db } = stack
-  const attempt = await db.selectFrom('attempts').selectAll().where('run_id', '=', run.id).orderBy('attempt', 'desc').limit(1).executeTakeFirstOrThrow()
-  const progress = await db.selectFrom('progress').selectAll().where('run_id', '=', run.id).orderBy('sequence').execute()
+  const attempt = await db
+    .selectFrom('attempts')
+    .selectAll()
+    .where('run_id', '=', run.id)
+    .orderBy('attempt', 'desc')
+    .limit(1)
+    .executeTakeFirstOrThrow()
+  const progress = await db
+    .selectFrom('progress')
+    .selectAll()
+    .where('run_id', '=', run.id)
+    .orderBy('sequence')
+    .execute()
   const at = (kind: string) => progress.find((line) => line.kind === kind)?.at
   const steps: [string, Date | null | undefined][] = [
     ['the label is set', run.requested_at],
@@ -75,7 +98,14 @@ async function times(stack: Stack, run: Row<'runs'>): Promise<[string, number][]
   ]
   const known = steps.filter((step): step is [string, Date] => step[1] != null)
   // GitHub's clock has whole seconds, so the first step starts where the run's own inbox row does.
-  const inbox = await db.selectFrom('inbox').select('received_at').where('project_id', '=', run.project_id).where('received_at', '<=', run.created_at).orderBy('received_at', 'desc').limit(1).executeTakeFirst()
+  const inbox = await db
+    .selectFrom('inbox')
+    .select('received_at')
+    .where('project_id', '=', run.project_id)
+    .where('received_at', '<=', run.created_at)
+    .orderBy('received_at', 'desc')
+    .limit(1)
+    .executeTakeFirst()
   if (known[0] !== undefined && inbox !== undefined) known[0][1] = inbox.received_at
   return known.slice(1).map(([what, time], index) => [what, time.getTime() - (known[index]?.[1].getTime() ?? 0)])
 }

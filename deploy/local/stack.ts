@@ -4,6 +4,8 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { createGitHub, type GitHub } from '#shared/forge/github/client.ts'
+import { createLog } from '#shared/log.ts'
 import { connect, type Db } from '#shared/db/connect.ts'
 import { migrate } from '#shared/db/migrate.ts'
 import { prepareAgents } from './agent-place.ts'
@@ -15,11 +17,10 @@ import type { Options } from './options.ts'
 import { startPostgres } from './postgres.ts'
 import { takeState } from './state.ts'
 
-/** A forge's App as the forge tells it. */
-export interface ForgeApp {
+/** Our App, as the forge tells it. */
+interface ForgeApp {
   readonly id: number
   readonly privateKey: string
-  readonly bot: { readonly id: number }
 }
 
 /** Everything that runs, and where. */
@@ -27,7 +28,8 @@ export interface Stack {
   readonly db: Db
   readonly databaseUrl: string
   readonly forgeUrl: string
-  readonly app: ForgeApp
+  /** The forge as our App sees it. */
+  readonly github: GitHub
   readonly secretsDir: string
   url(name: FunctionName): string
   /** Resolves with the reason when a part ended that should not have. */
@@ -42,7 +44,11 @@ const SWEEP_SECONDS = 10
 export const PERSON = { login: 'maria', token: 'maria-token' }
 
 /** Starts database, forge, model, broker and functions, in this order, and stops them in the other. */
-export async function startStack(options: Options, say: (line: string) => void, logTo: { write(line: string): void }): Promise<Stack> {
+export async function startStack(
+  options: Options,
+  say: (line: string) => void,
+  logTo: { write(line: string): void },
+): Promise<Stack> {
   const closers: (() => unknown)[] = []
   let breaks: (reason: string) => void = () => {}
   const broken = new Promise<string>((resolve) => (breaks = resolve))
@@ -53,7 +59,11 @@ export async function startStack(options: Options, say: (line: string) => void, 
     const state = takeState(fileURLToPath(new URL('../../.local', import.meta.url)))
     closers.push(state.release)
     const [launcher, database] = await Promise.all([
-      prepareAgents(state.jobsDir, { realModel: options.model !== undefined, unsafeNoSandbox: options.unsafeNoSandbox }, say),
+      prepareAgents(
+        state.jobsDir,
+        { realModel: options.model !== undefined, unsafeNoSandbox: options.unsafeNoSandbox },
+        say,
+      ),
       startPostgres({ dataDir: join(state.folder, 'database'), say }).then((started) => {
         closers.push(() => started.stop())
         void started.died.then(breaks)
@@ -76,7 +86,11 @@ export async function startStack(options: Options, say: (line: string) => void, 
     writeFileSync(join(authDir, 'private-key.pem'), app.privateKey, { mode: 0o600 })
 
     const ports = await choosePorts(options.port + 1)
-    const broker = await startBroker({ eventing: new URL('../../eventing/', import.meta.url), resolve: (name) => localUrl(ports, name), pingEverySeconds: SWEEP_SECONDS })
+    const broker = await startBroker({
+      eventing: new URL('../../eventing/', import.meta.url),
+      resolve: (name) => localUrl(ports, name),
+      pingEverySeconds: SWEEP_SECONDS,
+    })
     closers.push(() => broker.stop())
     const functions: FunctionsOptions = {
       databaseUrl: database.url,
@@ -89,9 +103,22 @@ export async function startStack(options: Options, say: (line: string) => void, 
       launcher,
       logLevel: 'info',
     }
-    const running = options.processes ? await startProcesses(functions, logTo, breaks) : await startFunctions(functions, logTo)
+    const running = options.processes
+      ? await startProcesses(functions, logTo, breaks)
+      : await startFunctions(functions, logTo)
     closers.push(() => running.close())
-    return { db, databaseUrl: database.url, forgeUrl: forge.url, app, secretsDir: state.secretsDir, url: (name) => localUrl(ports, name), broken, close }
+    const auth = { kind: 'app', appId: String(app.id), privateKey: app.privateKey } as const
+    const github = createGitHub({ instance: forge.url, auth, log: createLog('local', 'silent') })
+    return {
+      db,
+      databaseUrl: database.url,
+      forgeUrl: forge.url,
+      github,
+      secretsDir: state.secretsDir,
+      url: (name) => localUrl(ports, name),
+      broken,
+      close,
+    }
   } catch (error) {
     await close()
     throw error
@@ -99,14 +126,19 @@ export async function startStack(options: Options, say: (line: string) => void, 
 }
 
 async function startModel({ model }: Options, closers: (() => unknown)[]): Promise<FunctionsOptions['model']> {
-  if (model !== undefined) return { url: model.url, key: model.key, names: [], ...(model.name !== undefined && { name: model.name }) }
+  if (model !== undefined)
+    return { url: model.url, key: model.key, names: [], ...(model.name !== undefined && { name: model.name }) }
   const scripted = await startScriptedModel({ port: 0 })
   closers.push(() => scripted.close())
   return { url: `${scripted.url}/v1`, key: 'the-scripted-model-takes-any', names: [] }
 }
 
 /** The forge is a process of its own, so that nothing that happens to us changes what it saw. */
-async function startForge(port: number, data: string, broken: (reason: string) => void): Promise<{ url: string; close(): Promise<unknown> }> {
+async function startForge(
+  port: number,
+  data: string,
+  broken: (reason: string) => void,
+): Promise<{ url: string; close(): Promise<unknown> }> {
   mkdirSync(data, { recursive: true })
   const seed = { users: [PERSON], app: { app_id: 1, slug: 'codex-k8s', repositories: [] } }
   const child = spawn(process.execPath, [fileURLToPath(new URL('forge/main.ts', import.meta.url))], {
@@ -115,12 +147,25 @@ async function startForge(port: number, data: string, broken: (reason: string) =
     // Ctrl-C is for us: we stop it when nobody talks to it any more.
     detached: true,
   })
-  const ended = new Promise<string>((resolve) => child.once('exit', (code, signal) => resolve(`the forge ended (${signal ?? `status ${code}`})`)))
+  const ended = new Promise<string>((resolve) =>
+    child.once('exit', (code, signal) => resolve(`the forge ended (${signal ?? `status ${code}`})`)),
+  )
   let problem = ''
   createInterface({ input: child.stderr }).on('line', (line) => (problem ||= line))
   const ready = new Promise<string>((resolve, reject) => {
-    createInterface({ input: child.stdout }).on('line', (line) => line.includes('"ready":true') && resolve((JSON.parse(line) as { url: string }).url))
-    void ended.then((reason) => reject(new Error(problem.includes('in use') ? `port ${port} is in use: choose another with npm start -- --port N` : problem || reason)))
+    createInterface({ input: child.stdout }).on(
+      'line',
+      (line) => line.includes('"ready":true') && resolve((JSON.parse(line) as { url: string }).url),
+    )
+    void ended.then((reason) =>
+      reject(
+        new Error(
+          problem.includes('in use')
+            ? `port ${port} is in use: choose another with npm start -- --port N`
+            : problem || reason,
+        ),
+      ),
+    )
   })
   const url = await ready
   let closing = false
@@ -137,7 +182,9 @@ async function startForge(port: number, data: string, broken: (reason: string) =
 
 /** The webhook gateway is where it was said, the others where there is room. */
 async function choosePorts(gateway: number): Promise<FunctionsOptions['ports']> {
-  const chosen = await Promise.all(FUNCTIONS.map(async (name) => [name, await freePort(name === 'webhook-gateway' ? gateway : 0)] as const))
+  const chosen = await Promise.all(
+    FUNCTIONS.map(async (name) => [name, await freePort(name === 'webhook-gateway' ? gateway : 0)] as const),
+  )
   return Object.fromEntries(chosen) as FunctionsOptions['ports']
 }
 

@@ -20,7 +20,8 @@ export function takeState(folder: string): State {
   chmodSync(own, 0o711)
   const lock = join(own, 'running')
   const [pid = '', born = ''] = existsSync(lock) ? readFileSync(lock, 'utf8').trim().split(' ') : []
-  if (pid !== '' && bornAt(Number(pid)) === born) throw new Error(`another copy is running here already (process ${pid}): stop it with Ctrl-C, or use another clone`)
+  if (pid !== '' && bornAt(Number(pid)) === born)
+    throw new Error(`another copy is running here already (process ${pid}): stop it with Ctrl-C, or use another clone`)
   writeFileSync(lock, `${process.pid} ${bornAt(process.pid)}\n`)
   const keyFile = join(own, 'token-key')
   if (!existsSync(keyFile)) writeFileSync(keyFile, randomBytes(32).toString('hex'), { mode: 0o600 })

@@ -10,7 +10,12 @@ export interface Story {
   begin(): void
 }
 
-const short = new Map(Object.entries(EVENT_TYPES).map(([, type]) => [type as string, type.replace('dev.codex-k8s.', '').replace('.v1', '')]))
+const short = new Map(
+  Object.entries(EVENT_TYPES).map(([, type]) => [
+    type as string,
+    type.replace('dev.codex-k8s.', '').replace('.v1', ''),
+  ]),
+)
 
 interface LogLine {
   readonly level: number

@@ -8,5 +8,12 @@ import { store } from './store.ts'
 
 /** Holds a gated stage; what has no gate passes. */
 export function create({ db, relay, log }: { db: Db; relay: Relay; log: Log }): App {
-  return eventApp({ consumer: 'approval-gate', db, relay, log, handle: approvalGate(store(db)), close: () => db.destroy() })
+  return eventApp({
+    consumer: 'approval-gate',
+    db,
+    relay,
+    log,
+    handle: approvalGate(store(db)),
+    close: () => db.destroy(),
+  })
 }

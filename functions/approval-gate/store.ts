@@ -12,7 +12,11 @@ export function store(db: Db): Deps {
     async waiting(runId) {
       const run = await db.selectFrom('runs').selectAll().where('id', '=', runId).executeTakeFirst()
       if (run === undefined || run.bundle_digest === null) return undefined
-      const { manifest } = await db.selectFrom('bundles').select('manifest').where('digest', '=', run.bundle_digest).executeTakeFirstOrThrow()
+      const { manifest } = await db
+        .selectFrom('bundles')
+        .select('manifest')
+        .where('digest', '=', run.bundle_digest)
+        .executeTakeFirstOrThrow()
       return { run, gate: manifest.gate }
     },
 

@@ -57,7 +57,11 @@ async function append(tx: Tx): Promise<number> {
     .updateTable('deliveries')
     .set({ state: 'done', outcome: 'in the ledger', error: null, settled_at: sql`now()` })
     .where('consumer', '=', 'audit-sink')
-    .where('outbox_id', 'in', rows.map(({ id }) => id))
+    .where(
+      'outbox_id',
+      'in',
+      rows.map(({ id }) => id),
+    )
     .execute()
   crashPoint('audit.before-commit')
   return rows.length

@@ -14,7 +14,10 @@ export interface Config {
 }
 
 /** A finished run's change becomes a commit and one pull request, or a reason why not. */
-export function create({ canaries }: Config, { db, relay, log, github }: { db: Db; relay: Relay; log: Log; github: GitHub }): App {
+export function create(
+  { canaries }: Config,
+  { db, relay, log, github }: { db: Db; relay: Relay; log: Log; github: GitHub },
+): App {
   const handle = changePublisher({ ...store(db), canaries, forge: (project) => githubForge(github, project) })
   return eventApp({ consumer: 'change-publisher', db, relay, log, handle, close: () => db.destroy() })
 }

@@ -8,9 +8,9 @@ import type { Manifest } from '#shared/job/bundle.ts'
 import { ChangeMessage, type ResultManifest } from '#shared/job/result.ts'
 import type { Handler, Settlement, Writer } from '#shared/outbox/deliver.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
+import { scan } from '#shared/secret-scan/scan.ts'
 import { decide, type PublishedFile } from './decide.ts'
 import { display } from './finding.ts'
-import { scan } from './secret-scan.ts'
 import type { BaseTree } from './tree-rules.ts'
 import { commitMessage, pullRequestBody, refusalDetail, scanDetail } from './words.ts'
 
@@ -36,9 +36,24 @@ export interface Published {
 export interface Forge {
   /** Whether the requester may still ask, as of now. */
   mayStillAsk(requester: { readonly id: string; readonly login: string }): Promise<boolean>
-  baseTree(commit: string): Promise<BaseTree | undefined>
-  commit(change: { parent: string; branch: string; expectedHead: string | null; message: string; files: readonly PublishedFile[] }): Promise<string | 'branch_moved' | 'nothing_to_publish' | 'repository_gone'>
-  openPullRequest(wanted: { head: string; base: string; title: string; body: string; marker: string }): Promise<{ number: number; url: string } | { refused: string }>
+  /** Undefined: the repository or the commit is gone. */
+  baseTree(commit: string): Promise<BaseTree | 'too_large' | undefined>
+  /** Content of a file of the base, by git's object id. */
+  baseFile(object: string): Promise<Uint8Array>
+  commit(change: {
+    parent: string
+    branch: string
+    expectedHead: string | null
+    message: string
+    files: readonly PublishedFile[]
+  }): Promise<{ commit: string } | { refused: 'branch_moved' | 'nothing_to_publish' | 'repository_gone' }>
+  openPullRequest(wanted: {
+    head: string
+    base: string
+    title: string
+    body: string
+    marker: string
+  }): Promise<{ number: number; url: string } | { refused: string }>
 }
 
 /** What this function needs from the world, and nothing more. */
@@ -58,27 +73,44 @@ export function changePublisher(deps: Deps): Handler {
   return async (event: Delivered): Promise<Settlement> => {
     const finished = await deps.finished(v.parse(RunEvent, event.data).run)
     if (finished === undefined) return { outcome: 'ignored: the run is not waiting to be published' }
-    const reject = (reason: ReasonCode, detail?: string): Settlement => ({ outcome: `rejected: ${reason}`, write: (writer) => deps.rejected(writer, finished, reason, detail) })
+    const reject = (reason: ReasonCode, detail?: string): Settlement => ({
+      outcome: `rejected: ${reason}`,
+      write: (writer) => deps.rejected(writer, finished, reason, detail),
+    })
     const { run, project, change, manifest, result, blobs } = finished
 
     const forge = deps.forge(project)
     const message = v.safeParse(ChangeMessage, result.message)
-    if (!message.success) return reject('agent_gave_no_result', v.summarize(message.issues).slice(0, 300))
+    if (!message.success) return reject('agent_gave_no_result', 'the last message is not in the expected form')
     if (result.base !== manifest.base.commit) return reject('input_invalid', 'the change is against another commit')
-    const [allowed, base] = await Promise.all([forge.mayStillAsk({ id: run.requester_id, login: run.requester_login }), forge.baseTree(manifest.base.commit)])
+    const words = { ...message.output, body: pullRequestBody(message.output, run, change) }
+    // First of all, because a refusal quotes paths.
+    const said = secretInWords(words, result.changes, deps.canaries)
+    if (said !== undefined) return reject('secret_found', said)
+
+    const [allowed, base] = await Promise.all([
+      forge.mayStillAsk({ id: run.requester_id, login: run.requester_login }),
+      forge.baseTree(manifest.base.commit),
+    ])
     if (!allowed) return reject('actor_revoked')
     if (base === undefined) return reject('repository_gone')
-
-    const decision = decide({ scope: manifest.writeScope, branch: change.branch, changes: result.changes, base, blobs: (digest) => blobs.get(digest), message: message.output })
+    if (base === 'too_large') return reject('change_refused', 'the repository has more files than the forge lists')
+    const decision = decide({
+      scope: manifest.writeScope,
+      branch: change.branch,
+      changes: result.changes,
+      base,
+      blobs: (digest) => blobs.get(digest),
+      message: message.output,
+    })
     if (decision.kind === 'nothing-to-publish') return reject('nothing_to_publish')
     if (decision.kind === 'reject') return reject('change_refused', refusalDetail(decision.findings, decision.omitted))
-    const words = { ...message.output, body: pullRequestBody(message.output, run, change) }
-    const secret = findSecret(words, decision.files, deps.canaries)
-    if (secret !== undefined) return reject('secret_found', secret)
+    const written = await secretInFiles(decision.files, base, forge, deps.canaries)
+    if (written !== undefined) return reject('secret_found', written)
 
     if (!(await deps.intend(finished))) throw new RetryLater('the run moved on', { seconds: 0 })
     crashPoint('publisher.after-intent')
-    const commit = await forge.commit({
+    const committed = await forge.commit({
       parent: manifest.base.commit,
       branch: change.branch,
       expectedHead: change.head_commit,
@@ -86,27 +118,52 @@ export function changePublisher(deps: Deps): Handler {
       files: decision.files,
     })
     crashPoint('publisher.after-commit')
-    if (commit === 'branch_moved' || commit === 'nothing_to_publish' || commit === 'repository_gone') return reject(commit)
-    const pull = await forge.openPullRequest({ head: change.branch, base: manifest.base.ref, title: words.title, body: words.body, marker: `<!-- codex-k8s:change:${change.id} -->` })
+    if ('refused' in committed) return reject(committed.refused)
+    const pull = await forge.openPullRequest({
+      head: change.branch,
+      base: manifest.base.ref,
+      title: words.title,
+      body: words.body,
+      marker: `<!-- codex-k8s:change:${change.id} -->`,
+    })
     crashPoint('publisher.after-pull-request')
     if ('refused' in pull) return reject('change_refused', pull.refused)
-    return { outcome: `published #${pull.number}`, write: (writer) => deps.published(writer, finished, { commit, ...pull }) }
+    return {
+      outcome: `published #${pull.number}`,
+      write: (writer) => deps.published(writer, finished, { ...committed, ...pull }),
+    }
   }
 }
 
-/** Where something that looks like a secret stands in what would be published; never what it is. */
-function findSecret(words: { title: string; body: string }, files: readonly PublishedFile[], canaries: readonly string[]): string | undefined {
-  const named = scan(
-    [
-      { name: 'the title', text: words.title },
-      { name: 'the description', text: words.body },
-      { name: 'a path', text: files.map(({ path }) => path).join('\n') },
-    ],
-    canaries,
-  )
-  if (named.length > 0) return scanDetail(named)
-  // The paths are clean by now, so they may be shown.
-  const written = files.flatMap((file) => (file.kind === 'write' ? [{ name: `\`${display(file.path)}\``, text: file.content }] : []))
-  const found = scan(written, canaries)
-  return found.length > 0 ? scanDetail(found) : undefined
+/** Where something that looks like a secret stands in text of the agent's; never what it is. */
+function secretInWords(
+  words: { title: string; body: string },
+  changes: Finished['result']['changes'],
+  canaries: readonly string[],
+): string | undefined {
+  const channels = [
+    { name: 'the title', text: words.title },
+    { name: 'the description', text: words.body },
+    { name: 'a path', text: changes.map(({ path }) => path).join('\n') },
+  ]
+  return scanDetail(scan(channels, canaries))
+}
+
+/** The same for the files. What the base has already in the same file is nobody's leak: it is fetched only where something is found. */
+async function secretInFiles(
+  files: readonly PublishedFile[],
+  base: BaseTree,
+  forge: Forge,
+  canaries: readonly string[],
+): Promise<string | undefined> {
+  for (const file of files) {
+    if (file.kind === 'delete') continue
+    const channel = { name: `\`${display(file.path)}\``, text: file.content }
+    if (scan([channel], canaries).length === 0) continue
+    const before = base.get(file.path)
+    const known = before?.type === 'blob' ? await forge.baseFile(before.object) : new Uint8Array()
+    const found = scanDetail(scan([{ ...channel, known }], canaries))
+    if (found !== undefined) return found
+  }
+  return undefined
 }

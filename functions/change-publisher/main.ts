@@ -15,4 +15,7 @@ const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
 const auth = readGitHubAuth(env.FORGE_AUTH_DIR)
 const github = createGitHub({ instance: env.GITHUB_URL, auth, log })
 
-await serve(create({ canaries: [auth.kind === 'token' ? auth.token : auth.privateKey] }, { db, relay, log, github }), { port: env.PORT, log })
+await serve(create({ canaries: [auth.kind === 'token' ? auth.token : auth.privateKey] }, { db, relay, log, github }), {
+  port: env.PORT,
+  log,
+})

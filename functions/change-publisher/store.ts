@@ -9,14 +9,25 @@ import type { Deps, Finished } from './handler.ts'
 export function store(db: Db): Pick<Deps, 'finished' | 'intend' | 'published' | 'rejected'> {
   return {
     async finished(runId) {
-      const run = await db.selectFrom('runs').selectAll().where('id', '=', runId).where('state', '=', 'publishing').executeTakeFirst()
+      const run = await db
+        .selectFrom('runs')
+        .selectAll()
+        .where('id', '=', runId)
+        .where('state', '=', 'publishing')
+        .executeTakeFirst()
       if (run === undefined || run.change_id === null || run.bundle_digest === null) return undefined
       const [project, change, { manifest }, attempt] = await Promise.all([
         db.selectFrom('projects').selectAll().where('id', '=', run.project_id).executeTakeFirstOrThrow(),
         db.selectFrom('changes').selectAll().where('id', '=', run.change_id).executeTakeFirstOrThrow(),
         db.selectFrom('bundles').select('manifest').where('digest', '=', run.bundle_digest).executeTakeFirstOrThrow(),
         // The newest attempt and no other: an older one is fenced off.
-        db.selectFrom('attempts').selectAll().where('run_id', '=', runId).orderBy('fence', 'desc').limit(1).executeTakeFirstOrThrow(),
+        db
+          .selectFrom('attempts')
+          .selectAll()
+          .where('run_id', '=', runId)
+          .orderBy('fence', 'desc')
+          .limit(1)
+          .executeTakeFirstOrThrow(),
       ])
       if (attempt.result?.outcome !== 'succeeded') return undefined
       const blobs = await db
@@ -26,7 +37,15 @@ export function store(db: Db): Pick<Deps, 'finished' | 'intend' | 'published' | 
         .where('run_id', '=', runId)
         .where('attempt', '=', attempt.attempt)
         .execute()
-      return { run, project, change, manifest, attempt: attempt.attempt, result: attempt.result, blobs: new Map(blobs.map(({ digest, bytes }) => [digest, bytes])) }
+      return {
+        run,
+        project,
+        change,
+        manifest,
+        attempt: attempt.attempt,
+        result: attempt.result,
+        blobs: new Map(blobs.map(({ digest, bytes }) => [digest, bytes])),
+      }
     },
 
     intend: (finished) =>
@@ -48,17 +67,38 @@ export function store(db: Db): Pick<Deps, 'finished' | 'intend' | 'published' | 
       const now = await lockRun(tx, run.id)
       const change = await tx
         .updateTable('changes')
-        .set({ head_commit: commit, pull_number: number, pull_url: url, updated_at: sql`now()`, version: sql`version + 1` })
+        .set({
+          head_commit: commit,
+          pull_number: number,
+          pull_url: url,
+          updated_at: sql`now()`,
+          version: sql`version + 1`,
+        })
         .where('id', '=', finished.change.id)
         .returningAll()
         .executeTakeFirstOrThrow()
-      await tx.updateTable('intents').set({ state: 'done', external_id: String(number), settled_at: sql`now()` }).where('kind', '=', 'pull_request').where('name', '=', intentName(finished)).execute()
+      await tx
+        .updateTable('intents')
+        .set({ state: 'done', external_id: String(number), settled_at: sql`now()` })
+        .where('kind', '=', 'pull_request')
+        .where('name', '=', intentName(finished))
+        .execute()
       await tx
         .insertInto('links')
-        .values({ from_kind: 'change', from_id: change.id, relation: 'published as', to_kind: 'pull_request', to_id: `${now.repository_id}#${number}` })
+        .values({
+          from_kind: 'change',
+          from_id: change.id,
+          relation: 'published as',
+          to_kind: 'pull_request',
+          to_id: `${now.repository_id}#${number}`,
+        })
         .onConflict((conflict) => conflict.doNothing())
         .execute()
-      await endRun(writer, run.id, { state: 'succeeded', type: EVENT_TYPES.changePublished, rows: { changes: [change] } })
+      await endRun(writer, run.id, {
+        state: 'succeeded',
+        type: EVENT_TYPES.changePublished,
+        rows: { changes: [change] },
+      })
     },
 
     rejected: (writer, { run }, reason, detail) =>

@@ -5,12 +5,19 @@ import type { Finding } from './finding.ts'
 export function quiet(text: string): string {
   return text
     .replace(/@(?=[A-Za-z0-9])/g, '@\u2060')
-    .replace(/\b(clos(?:e|es|ed)|fix(?:|es|ed)|resolv(?:e|es|ed))(\s*:?\s+)(?=[\w./-]*#\d|https?:)/gi, '$1\u2060$2\u2060')
+    .replace(
+      /\b(clos(?:e|es|ed)|fix(?:|es|ed)|resolv(?:e|es|ed))(\s*:?\s+)(?=[\w./-]*#\d|https?:)/gi,
+      '$1\u2060$2\u2060',
+    )
     .replace(/<!--/g, '<\u2060!--')
 }
 
 /** The description of the pull request: the agent's words, what they rest on, and the issue that it closes. */
-export function pullRequestBody(words: { summary: string; tests: string }, run: Row<'runs'>, change: Row<'changes'>): string {
+export function pullRequestBody(
+  words: { summary: string; tests: string },
+  run: Row<'runs'>,
+  change: Row<'changes'>,
+): string {
   return [
     quiet(words.summary),
     `### Tests\n\n${quiet(words.tests)}`,
@@ -33,7 +40,10 @@ export function refusalDetail(findings: readonly Finding[], omitted: number): st
 }
 
 /** Where something that looks like a secret stands, never what it is. */
-export function scanDetail(findings: readonly { readonly code: string; readonly channel: string }[]): string {
+export function scanDetail(
+  findings: readonly { readonly code: string; readonly channel: string }[],
+): string | undefined {
+  if (findings.length === 0) return undefined
   return findings
     .slice(0, 4)
     .map(({ code, channel }) => `${code} in ${channel}`)

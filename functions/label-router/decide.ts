@@ -21,7 +21,7 @@ export interface Request {
   /** As in the signed event. */
   readonly asked: { readonly title: string; readonly body: string }
   readonly current: Current | undefined
-  readonly comments: readonly { readonly createdAt: string; readonly updatedAt: string }[]
+  readonly comments: readonly { readonly updatedAt: Date }[]
   /** When the forge recorded the label event. */
   readonly labelledAt: Date
   readonly contentBytes: number
@@ -52,7 +52,7 @@ export function decide(request: Request): Decision {
   }
   if (!request.stageConfigured) return refuse('stage_not_configured', request.label)
   if (current.title !== request.asked.title || current.body !== request.asked.body) return refuse('stale_content')
-  if (request.comments.some((comment) => new Date(comment.updatedAt) > request.labelledAt)) return refuse('stale_content')
+  if (request.comments.some(({ updatedAt }) => updatedAt > request.labelledAt)) return refuse('stale_content')
   if (request.contentBytes > MAX_CONTENT_BYTES) return refuse('content_too_large')
   if (request.baseCommit === undefined) return refuse('base_missing')
   const model = chosen(current.labels, 'ai-model:')
@@ -61,7 +61,11 @@ export function decide(request: Request): Decision {
 }
 
 /** What an event that takes something away means for the runs of a subject, by what the forge shows now. */
-export function decideCancel(action: string, label: string | undefined, current: Current | undefined): ReasonCode | undefined {
+export function decideCancel(
+  action: string,
+  label: string | undefined,
+  current: Current | undefined,
+): ReasonCode | undefined {
   if (current === undefined) return 'subject_gone'
   if (!current.open) return 'subject_closed'
   if (current.locked) return 'subject_locked'
@@ -72,7 +76,10 @@ export function decideCancel(action: string, label: string | undefined, current:
 
 /** Bytes of everything the agent will read of the subject. */
 export function contentBytes(content: TaskContent): number {
-  return [content.title, content.body, ...content.comments.map(({ body }) => body)].reduce((sum, text) => sum + text.length * 2, 0)
+  return [content.title, content.body, ...content.comments.map(({ body }) => body)].reduce(
+    (sum, text) => sum + text.length * 2,
+    0,
+  )
 }
 
 function chosen(labels: readonly string[], prefix: string): string | undefined {

@@ -22,7 +22,15 @@ export function githubForge(github: GitHub, project: Project): Forge {
     },
     async subject(number) {
       const subject = await readSubject(octokit, repo, number)
-      return subject && { open: subject.state === 'open', locked: subject.locked, title: subject.title, body: subject.body, labels: subject.labels }
+      return (
+        subject && {
+          open: subject.state === 'open',
+          locked: subject.locked,
+          title: subject.title,
+          body: subject.body,
+          labels: subject.labels,
+        }
+      )
     },
     comments: (number, notAfter) => readComments(octokit, repo, number, { notAfter }),
     async base() {

@@ -31,7 +31,10 @@ export interface Forge {
   labelEvent(number: number, label: string, actorId: string, notAfter: Date): Promise<Intent['labelEvent'] | undefined>
   permission(login: string): Promise<{ readonly actorId: string; readonly permission: Permission }>
   subject(number: number): Promise<(Omit<Current, 'labels'> & { readonly labels: readonly string[] }) | undefined>
-  comments(number: number, notAfter: Date): Promise<readonly { author: string; authorId: string | null; createdAt: string; updatedAt: string; body: string }[]>
+  comments(
+    number: number,
+    notAfter: Date,
+  ): Promise<readonly { author: string; authorId: string | null; createdAt: string; updatedAt: string; body: string }[]>
   /** The default branch and its head; undefined for an empty repository. */
   base(): Promise<{ readonly ref: string; readonly commit: string } | undefined>
   /** Numeric id of the repository that has the name now. */
@@ -48,7 +51,13 @@ export interface Deps {
   forge(project: Project): Forge
   createRun(writer: Writer, intent: Intent, bundle: Bundle): Promise<void>
   refuseRun(writer: Writer, intent: Intent, reason: ReasonCode, detail: string | undefined): Promise<void>
-  cancelRuns(writer: Writer, project: Project, subjectId: string, stage: string | undefined, reason: ReasonCode): Promise<void>
+  cancelRuns(
+    writer: Writer,
+    project: Project,
+    subjectId: string,
+    stage: string | undefined,
+    reason: ReasonCode,
+  ): Promise<void>
   /** Lets a run that had waited go on: it was judged again just now. */
   renewRun(writer: Writer, runId: string): Promise<void>
 }
@@ -60,7 +69,8 @@ export function labelRouter(deps: Deps): Handler {
     const parsed = v.safeParse(IssuesEvent, event.data)
     if (!parsed.success) throw new PermanentError(`not an issues event: ${v.summarize(parsed.issues).slice(0, 300)}`)
     const project = event.projectId === null ? undefined : await deps.project(event.projectId)
-    if (project === undefined || project.state !== 'connected') return { outcome: 'ignored: the repository is not connected' }
+    if (project === undefined || project.state !== 'connected')
+      return { outcome: 'ignored: the repository is not connected' }
     const change = parsed.output
     if (change.sender.id === project.own_actor_id) return { outcome: 'ignored: our own label event' }
     return change.action === 'labeled' ? labelled(deps, project, change) : takenAway(deps, project, change)
@@ -72,7 +82,8 @@ async function labelled(deps: Deps, project: Project, change: IssuesEvent): Prom
   if (known?.group !== 'run') return { outcome: 'ignored: not a run label' }
   const forge = deps.forge(project)
   const { issue, sender } = change
-  if ((await forge.repositoryId()) !== project.repository_id) return { outcome: 'ignored: another repository has this name now' }
+  if ((await forge.repositoryId()) !== project.repository_id)
+    return { outcome: 'ignored: another repository has this name now' }
 
   const notAfter = new Date(Date.parse(issue.updated_at) + 2_000)
   const labelEvent = await forge.labelEvent(issue.number, change.label?.name ?? '', sender.id, notAfter)
@@ -96,10 +107,10 @@ async function labelled(deps: Deps, project: Project, change: IssuesEvent): Prom
     label: known.label,
     isPullRequest: issue.pull_request !== undefined,
     stageConfigured: stage !== undefined,
-    mayAsk: mayAsk({ id: sender.id, type: sender.type, now }, askPolicy(project)),
+    mayAsk: mayAsk({ id: sender.id, type: sender.type, now }, askPolicy(project.settings)),
     asked: { title: content.title, body: content.body },
     current: subject && { ...subject, labels: knownLabels(project, subject.labels) },
-    comments,
+    comments: comments.map(({ updatedAt }) => ({ updatedAt: new Date(updatedAt) })),
     labelledAt: labelEvent.createdAt,
     contentBytes: contentBytes(content),
     baseCommit: base?.commit,
@@ -115,11 +126,17 @@ async function labelled(deps: Deps, project: Project, change: IssuesEvent): Prom
     requester: sender,
   }
   if (decision.kind === 'refuse' || stage === undefined || base === undefined) {
-    const { reason, detail } = decision.kind === 'refuse' ? decision : { reason: 'stage_not_configured' as const, detail: undefined }
+    const { reason, detail } =
+      decision.kind === 'refuse' ? decision : { reason: 'stage_not_configured' as const, detail: undefined }
     return { outcome: `refused: ${reason}`, write: (writer) => deps.refuseRun(writer, intent, reason, detail) }
   }
   const place = {
-    repository: { provider: project.provider, instance: project.instance, id: project.repository_id, fullName: project.full_name },
+    repository: {
+      provider: project.provider,
+      instance: project.instance,
+      id: project.repository_id,
+      fullName: project.full_name,
+    },
     subject: intent.subject,
     base,
   }
@@ -131,10 +148,17 @@ async function takenAway(deps: Deps, project: Project, change: IssuesEvent): Pro
   const known = labelGroup(change.label?.name ?? '', renames(project))
   if (change.action === 'unlabeled' && known?.group !== 'run') return { outcome: 'ignored: not a run label' }
   const subject = await deps.forge(project).subject(change.issue.number)
-  const reason = decideCancel(change.action, known?.label, subject && { ...subject, labels: knownLabels(project, subject.labels) })
+  const reason = decideCancel(
+    change.action,
+    known?.label,
+    subject && { ...subject, labels: knownLabels(project, subject.labels) },
+  )
   if (reason === undefined) return { outcome: 'ignored: it is not so any more' }
   const stage = reason === 'label_removed' ? known?.label.slice('run:'.length) : undefined
-  return { outcome: `cancels: ${reason}`, write: (writer) => deps.cancelRuns(writer, project, change.issue.id, stage, reason) }
+  return {
+    outcome: `cancels: ${reason}`,
+    write: (writer) => deps.cancelRuns(writer, project, change.issue.id, stage, reason),
+  }
 }
 
 /** A run that waited is due: is the one who asked still somebody who may, and is it still wanted? */
@@ -145,10 +169,15 @@ async function judgeAgain(deps: Deps, event: Delivered): Promise<Settlement> {
   if (project === undefined) throw new PermanentError(`run ${run.id} has no project`)
   const forge = deps.forge(project)
   const [now, subject] = await Promise.all([forge.permission(run.requester_login), forge.subject(run.subject_number)])
-  const allowed = mayAsk({ id: run.requester_id, type: 'User', now }, askPolicy(project))
-  const reason = allowed ? decideCancel('unlabeled', run.label, subject && { ...subject, labels: knownLabels(project, subject.labels) }) : 'actor_revoked'
+  const allowed = mayAsk({ id: run.requester_id, type: 'User', now }, askPolicy(project.settings))
+  const reason = allowed
+    ? decideCancel('unlabeled', run.label, subject && { ...subject, labels: knownLabels(project, subject.labels) })
+    : 'actor_revoked'
   if (reason === undefined) return { outcome: 'still wanted', write: (writer) => deps.renewRun(writer, run.id) }
-  return { outcome: `cancels: ${reason}`, write: (writer) => deps.cancelRuns(writer, project, run.subject_id, run.stage, reason) }
+  return {
+    outcome: `cancels: ${reason}`,
+    write: (writer) => deps.cancelRuns(writer, project, run.subject_id, run.stage, reason),
+  }
 }
 
 function renames(project: Project): Readonly<Record<string, string>> {

@@ -6,7 +6,7 @@ import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
 import { createGitHub } from '#shared/forge/github/client.ts'
 import { createLog } from '#shared/log.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
-import { defaultWorkflow } from '#shared/workflow/workflow.ts'
+import { defaultWorkflow } from '#shared/workflow/default-workflow.ts'
 import { create } from './app.ts'
 
 const List = v.pipe(
@@ -20,4 +20,7 @@ const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
 const github = createGitHub({ instance: env.GITHUB_URL, auth: readGitHubAuth(env.FORGE_AUTH_DIR), log })
 const workflow = await defaultWorkflow()
 
-await serve(create({ workflow, models: env.MODELS, model: env.MODEL }, { db, relay, log, github }), { port: env.PORT, log })
+await serve(create({ workflow, models: env.MODELS, model: env.MODEL }, { db, relay, log, github }), {
+  port: env.PORT,
+  log,
+})

@@ -5,7 +5,7 @@ import type { Tx } from '#shared/db/transaction.ts'
 import { RetryLater } from '#shared/errors.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { Writer } from '#shared/outbox/deliver.ts'
-import { endRun, lockSubject } from '#shared/run/transition.ts'
+import { endRun } from '#shared/run/transition.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { opens } from '#shared/workflow/gate.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
@@ -58,7 +58,11 @@ export function store(db: Db): Pick<Deps, 'project' | 'run' | 'createRun' | 'ref
           { from_kind: 'run', from_id: run.id, relation: 'works on', to_kind: 'change', to_id: change.id },
         ])
         .execute()
-      await writer.emit(runEvent(start.type, run, { rows: { runs: [run], changes: [change], subjects: [subject], bundles: await rowsOf(tx, digest) } }))
+      await writer.emit(
+        runEvent(start.type, run, {
+          rows: { runs: [run], changes: [change], subjects: [subject], bundles: await rowsOf(tx, digest) },
+        }),
+      )
     },
 
     async refuseRun(writer, intent, reason, detail) {
@@ -69,7 +73,9 @@ export function store(db: Db): Pick<Deps, 'project' | 'run' | 'createRun' | 'ref
         .values({ ...columns(intent), state: 'refused', reason, detail: detail?.slice(0, 500) ?? null })
         .returningAll()
         .executeTakeFirstOrThrow()
-      await writer.emit(runEvent(EVENT_TYPES.requestRefused, run, { rows: { runs: [run], subjects: [subject] }, reason }))
+      await writer.emit(
+        runEvent(EVENT_TYPES.requestRefused, run, { rows: { runs: [run], subjects: [subject] }, reason }),
+      )
     },
 
     cancelRuns: (writer, project, subjectId, stage, reason) => cancel(writer, project, subjectId, stage, reason),
@@ -88,9 +94,21 @@ export function store(db: Db): Pick<Deps, 'project' | 'run' | 'createRun' | 'ref
   }
 }
 
-async function cancel(writer: Writer, project: Project, subjectId: string, stage: string | undefined, reason: ReasonCode): Promise<void> {
+async function cancel(
+  writer: Writer,
+  project: Project,
+  subjectId: string,
+  stage: string | undefined,
+  reason: ReasonCode,
+): Promise<void> {
   const { tx } = writer
-  await tx.selectFrom('subjects').select('id').where('project_id', '=', project.id).where('id', '=', subjectId).forUpdate().execute()
+  await tx
+    .selectFrom('subjects')
+    .select('id')
+    .where('project_id', '=', project.id)
+    .where('id', '=', subjectId)
+    .forUpdate()
+    .execute()
   const query = tx
     .selectFrom('runs')
     .select('id')
@@ -135,4 +153,18 @@ function columns({ project, subject, labelEvent, label, stage, requester }: Inte
 
 function rowsOf(tx: Tx, digest: string): Promise<Row<'bundles'>[]> {
   return tx.selectFrom('bundles').selectAll().where('digest', '=', digest).execute()
+}
+
+/** Takes the lock of an issue or pull request, writing its row first if it is new. Held until the transaction ends. */
+async function lockSubject(
+  tx: Tx,
+  projectId: string,
+  subject: Omit<Row<'subjects'>, 'project_id'>,
+): Promise<Row<'subjects'>> {
+  return tx
+    .insertInto('subjects')
+    .values({ project_id: projectId, ...subject })
+    .onConflict((conflict) => conflict.columns(['project_id', 'id']).doUpdateSet({ number: subject.number }))
+    .returningAll()
+    .executeTakeFirstOrThrow()
 }

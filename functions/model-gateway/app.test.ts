@@ -19,14 +19,30 @@ describe('an attempt that is open', () => {
     const response = await gateway.ask(run, { ...question, model: 'gpt-expensive' })
     expect(response.status).toBe(200)
     expect(await response.text()).toContain('"text":"Hello"')
-    expect(provider.received).toMatchObject([{ url: '/v1/responses', body: { model: 'gpt-5.5', reasoning: { effort: 'high' }, max_output_tokens: 8_000 } }])
+    expect(provider.received).toMatchObject([
+      { url: '/v1/responses', body: { model: 'gpt-5.5', reasoning: { effort: 'high' }, max_output_tokens: 8_000 } },
+    ])
 
     const call = await db.selectFrom('model_calls').selectAll().executeTakeFirstOrThrow()
-    expect(call).toMatchObject({ run_id: run.id, attempt: 1, state: 'settled', charged_tokens: 150, input_tokens: 120, output_tokens: 30 })
+    expect(call).toMatchObject({
+      run_id: run.id,
+      attempt: 1,
+      state: 'settled',
+      charged_tokens: 150,
+      input_tokens: 120,
+      output_tokens: 30,
+    })
     expect(call.reserved_tokens).toBeGreaterThan(8_000)
     const event = await db.selectFrom('outbox').selectAll().executeTakeFirstOrThrow()
-    expect(event).toMatchObject({ type: 'dev.codex-k8s.usage.recorded.v1', subject: `runs/${run.id}`, producer: 'model-gateway' })
-    expect(event.record).toMatchObject({ data: { run: run.id, attempt: 1 }, rows: { model_calls: [{ id: call.id, charged_tokens: 150 }] } })
+    expect(event).toMatchObject({
+      type: 'dev.codex-k8s.usage.recorded.v1',
+      subject: `runs/${run.id}`,
+      producer: 'model-gateway',
+    })
+    expect(event.record).toMatchObject({
+      data: { run: run.id, attempt: 1 },
+      rows: { model_calls: [{ id: call.id, charged_tokens: 150 }] },
+    })
     expect(gateway.relayed).toEqual([event.id])
   })
 
@@ -35,10 +51,24 @@ describe('an attempt that is open', () => {
     const gateway = await startGateway(provider.url)
     const response = await gateway.ask(await startRun(db))
     await response.text()
-    const transport = ['host', 'connection', 'content-length', 'user-agent', 'accept-language', 'accept-encoding', 'sec-fetch-mode']
-    expect(Object.keys(provider.received[0]!.headers).filter((name) => !transport.includes(name)).toSorted()).toEqual(['accept', 'authorization', 'content-type'])
+    const transport = [
+      'host',
+      'connection',
+      'content-length',
+      'user-agent',
+      'accept-language',
+      'accept-encoding',
+      'sec-fetch-mode',
+    ]
+    expect(
+      Object.keys(provider.received[0]!.headers)
+        .filter((name) => !transport.includes(name))
+        .toSorted(),
+    ).toEqual(['accept', 'authorization', 'content-type'])
     expect(provider.received[0]!.headers.authorization).toBe('Bearer sk-canary-0123456789')
-    const own = [...response.headers.keys()].filter((name) => !['connection', 'date', 'keep-alive', 'transfer-encoding'].includes(name))
+    const own = [...response.headers.keys()].filter(
+      (name) => !['connection', 'date', 'keep-alive', 'transfer-encoding'].includes(name),
+    )
     expect(own).toEqual(['cache-control', 'content-type'])
   })
 
@@ -74,7 +104,12 @@ describe('an attempt that is open', () => {
   test.for<[string, unknown, number, string]>([
     ['a hosted tool', { ...question, tools: [{ type: 'web_search' }] }, 400, 'tool_not_allowed'],
     ['text that is no JSON', '{', 400, 'invalid_request'],
-    ['a tool nested too deeply to be written', `{"stream":true,"input":"x","tools":[{"type":"function","parameters":${'['.repeat(100_000)}${']'.repeat(100_000)}}]}`, 400, 'invalid_request'],
+    [
+      'a tool nested too deeply to be written',
+      `{"stream":true,"input":"x","tools":[{"type":"function","parameters":${'['.repeat(100_000)}${']'.repeat(100_000)}}]}`,
+      400,
+      'invalid_request',
+    ],
     ['more than 16 MiB', ' '.repeat(16 * 1024 * 1024 + 1), 413, 'request_too_large'],
   ])('is refused %s, and nothing is reserved', async ([, body, status, code], { db, startGateway }) => {
     const provider = await startProvider(answerWith([]))
@@ -90,7 +125,9 @@ describe('an attempt that is open', () => {
     const { token } = await startRun(db)
     const chunk = new Uint8Array(1024 * 1024).fill(32)
     let sent = 0
-    const body = new ReadableStream({ pull: (controller) => ((sent += 1) > 17 ? controller.close() : controller.enqueue(chunk)) })
+    const body = new ReadableStream({
+      pull: (controller) => ((sent += 1) > 17 ? controller.close() : controller.enqueue(chunk)),
+    })
     const request = { method: 'POST', body, duplex: 'half', headers: { authorization: `Bearer ${token}` } }
     expect((await fetch(`${gateway.url}/v1/responses`, request as RequestInit)).status).toBe(413)
   })
@@ -152,13 +189,21 @@ describe('a token opens nothing', () => {
 })
 
 test('closing waits for what is being settled', async ({ db, databaseUrl }) => {
-  const provider = await startProvider((response) => response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders())
+  const provider = await startProvider((response) =>
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders(),
+  )
   const relay = { after: async () => {}, overdue: async () => 0 }
-  const clients = { db: connect(databaseUrl, { name: 'model-gateway' }), relay, log: createLog('model-gateway', 'silent') }
+  const clients = {
+    db: connect(databaseUrl, { name: 'model-gateway' }),
+    relay,
+    log: createLog('model-gateway', 'silent'),
+  }
   const app = create({ modelUrl: provider.url, modelKey: '', runTokenKey }, clients)
   const { token } = await startRun(db)
   const headers = { authorization: `Bearer ${token}` }
-  const response = await app.fetch(new Request('http://gateway/v1/responses', { method: 'POST', headers, body: JSON.stringify(question) }))
+  const response = await app.fetch(
+    new Request('http://gateway/v1/responses', { method: 'POST', headers, body: JSON.stringify(question) }),
+  )
   void response.body!.cancel()
   await app.close()
   expect(await db.selectFrom('model_calls').select('state').execute()).toEqual([{ state: 'charged' }])

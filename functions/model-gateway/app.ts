@@ -65,7 +65,10 @@ export function create(config: Config, clients: { db: Db; relay: Relay; log: Log
   app.get('/v1/models', async (c) => {
     const attempt = openAttempt(await calls.attempt(c.get('ref')))
     if ('refused' in attempt) return problem(attempt.refused)
-    return c.json({ object: 'list', data: [{ id: attempt.manifest.model, object: 'model', created: 0, owned_by: 'codex-k8s' }] })
+    return c.json({
+      object: 'list',
+      data: [{ id: attempt.manifest.model, object: 'model', created: 0, owned_by: 'codex-k8s' }],
+    })
   })
   const tooLarge = () => problem({ status: 413, code: 'request_too_large', title: 'Request too large' })
   app.post('/v1/responses', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }), async (c) =>

@@ -48,7 +48,10 @@ const PARTS = new Map([
  * Admits what the Codex CLI sends and nothing besides. Model, effort and the limit of the output are the bundle's,
  * whatever was asked; an answer is never stored and always streamed, because usage is read off the stream.
  */
-export function admit(asked: unknown, { model, effort, budget }: Pick<Manifest, 'model' | 'effort' | 'budget'>): Admission {
+export function admit(
+  asked: unknown,
+  { model, effort, budget }: Pick<Manifest, 'model' | 'effort' | 'budget'>,
+): Admission {
   if (!isObject(asked)) return refuse('invalid_request', 'The body is not a JSON object.')
   const forbidden = FORBIDDEN.find((name) => !unsaid(asked[name]))
   if (forbidden !== undefined) return refuse('field_not_allowed', `The field ${forbidden} is not allowed.`)
@@ -60,7 +63,8 @@ export function admit(asked: unknown, { model, effort, budget }: Pick<Manifest, 
   if (foreign !== undefined) return refuse('tool_not_allowed', `Tools of type ${shown(foreign)} are not allowed.`)
   if (!isLocalChoice(choice)) return refuse('tool_not_allowed', 'This tool_choice is not allowed.')
 
-  if (typeof input !== 'string' && !Array.isArray(input)) return refuse('invalid_request', 'input is neither text nor a list.')
+  if (typeof input !== 'string' && !Array.isArray(input))
+    return refuse('invalid_request', 'input is neither text nor a list.')
   const refused = Array.isArray(input) ? input.map(refusedItem).find((item) => item !== undefined) : undefined
   if (refused !== undefined) return refused
 
@@ -82,7 +86,8 @@ export function admit(asked: unknown, { model, effort, budget }: Pick<Manifest, 
 }
 
 function refusedItem(value: unknown): Admission | undefined {
-  if (!isObject(value) || !ITEMS.has(typeOf(value))) return refuse('input_not_allowed', `Input of type ${shown(value)} is not allowed.`)
+  if (!isObject(value) || !ITEMS.has(typeOf(value)))
+    return refuse('input_not_allowed', `Input of type ${shown(value)} is not allowed.`)
   const lists = LISTS.map((name) => value[name]).filter((list) => !unsaid(list) && !isString(list))
   for (const part of lists.flat()) {
     if (!PARTS.has(typeOf(part))) return refuse('input_not_allowed', `Input of type ${shown(part)} is not allowed.`)
@@ -90,7 +95,9 @@ function refusedItem(value: unknown): Admission | undefined {
     if (typeOf(part) === 'input_image' && !isInline((part as Json)['image_url']))
       return refuse('remote_content_not_allowed', 'Images are sent inline, as data: URLs.')
   }
-  return lists.every(Array.isArray) ? undefined : refuse('invalid_request', 'The parts of an input are neither text nor a list.')
+  return lists.every(Array.isArray)
+    ? undefined
+    : refuse('invalid_request', 'The parts of an input are neither text nor a list.')
 }
 
 function item(value: Json): Json {
@@ -128,7 +135,10 @@ function keep(value: Json, names: readonly string[] = []): Json {
 
 function pick(value: unknown, fields: Readonly<Record<string, (value: unknown) => boolean>>): Json {
   if (!isObject(value)) return {}
-  return keep(value, Object.entries(fields).flatMap(([name, valid]) => (valid(value[name]) ? [name] : [])))
+  return keep(
+    value,
+    Object.entries(fields).flatMap(([name, valid]) => (valid(value[name]) ? [name] : [])),
+  )
 }
 
 function typeOf(value: unknown): string {
@@ -137,7 +147,11 @@ function typeOf(value: unknown): string {
 }
 
 function shown(value: unknown): string {
-  return typeOf(value).replace(/[^\w.-]/g, '?').slice(0, 40) || '(none)'
+  return (
+    typeOf(value)
+      .replace(/[^\w.-]/g, '?')
+      .slice(0, 40) || '(none)'
+  )
 }
 
 function isInline(url: unknown): boolean {

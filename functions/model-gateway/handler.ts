@@ -3,7 +3,14 @@ import { problem } from '#shared/edge/problem.ts'
 import type { AttemptRef } from '#shared/job/token.ts'
 import type { Log } from '#shared/log.ts'
 import { admit } from './decide.ts'
-import { denyReservation, openAttempt, reservation, type Attempt, type Denied, type Usage as RunUsage } from './limits.ts'
+import {
+  denyReservation,
+  openAttempt,
+  reservation,
+  type Attempt,
+  type Denied,
+  type Usage as RunUsage,
+} from './limits.ts'
 import type { Answer } from './model.ts'
 import { passOn, type Usage } from './stream.ts'
 
@@ -17,7 +24,11 @@ export type Reserved = ({ readonly id: string } | Denied) & { readonly written: 
 export interface Deps {
   attempt(ref: AttemptRef): Promise<Attempt | undefined>
   /** Reserves, unless `deny` says why not when it sees attempt and usage under the lock of the run. */
-  reserve(ref: AttemptRef, tokens: number, deny: (attempt: Attempt | undefined, usage: RunUsage) => Denied | undefined): Promise<Reserved>
+  reserve(
+    ref: AttemptRef,
+    tokens: number,
+    deny: (attempt: Attempt | undefined, usage: RunUsage) => Denied | undefined,
+  ): Promise<Reserved>
   /** Says that the stream still has its process. False once the reservation is charged or the attempt over. */
   renew(id: string): Promise<boolean>
   /** Turns a reservation into a charge, once. Returns the outbox rows it wrote. */
@@ -46,7 +57,8 @@ export function modelGateway(deps: Deps) {
     const admission = admit(parse(body), manifest)
     if ('refused' in admission) return refuse(admission)
     const request = stringify(admission.request)
-    if (request === undefined) return refuse({ refused: { status: 400, code: 'invalid_request', title: 'Nested too deeply' } })
+    if (request === undefined)
+      return refuse({ refused: { status: 400, code: 'invalid_request', title: 'Nested too deeply' } })
     const tokens = reservation(Buffer.byteLength(request), manifest.budget.outputTokens)
     const reserved = await deps.reserve(ref, tokens, (now, usage) => denyReservation(now, tokens, usage))
     if ('refused' in reserved) {
@@ -76,7 +88,10 @@ export function modelGateway(deps: Deps) {
       await deps.relay(written)
       return refuse(answer)
     }
-    const ending = { settle: (usage: Usage | undefined) => settle(usage ?? 'unknown'), settled: () => deps.relay(written) }
+    const ending = {
+      settle: (usage: Usage | undefined) => settle(usage ?? 'unknown'),
+      settled: () => deps.relay(written),
+    }
     const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store' }
     return new Response(passOn(answer.stream, stop, ending), { headers })
   }

@@ -29,20 +29,33 @@ export interface Denied {
 
 /** The attempt, if it may still ask the model. */
 export function openAttempt(attempt: Attempt | undefined): Attempt | Denied {
-  if (attempt === undefined) return { refused: { status: 401, code: 'token_invalid', title: 'Not a token of an attempt' } }
+  if (attempt === undefined)
+    return { refused: { status: 401, code: 'token_invalid', title: 'Not a token of an attempt' } }
   const { state, runState, newest, inTime } = attempt
-  const open = newest && (state === 'intended' || state === 'created') && (runState === 'starting' || runState === 'running')
+  const open =
+    newest && (state === 'intended' || state === 'created') && (runState === 'starting' || runState === 'running')
   if (!open) return { refused: { status: 403, code: 'attempt_closed', title: 'The attempt is over' } }
-  return inTime ? attempt : { refused: { status: 403, code: 'deadline_exceeded', title: 'The attempt has run out of time' } }
+  return inTime
+    ? attempt
+    : { refused: { status: 403, code: 'deadline_exceeded', title: 'The attempt has run out of time' } }
 }
 
 /** May it reserve so many tokens? One stream at a time; the reservations of a run never pass its budget. */
-export function denyReservation(found: Attempt | undefined, tokens: number, { charged, open }: Usage): Denied | undefined {
+export function denyReservation(
+  found: Attempt | undefined,
+  tokens: number,
+  { charged, open }: Usage,
+): Denied | undefined {
   const attempt = openAttempt(found)
   if ('refused' in attempt) return attempt
   if (open !== null) {
     // The CLI waits as told. If the open stream lost its process, its lease is over by then.
-    const refused = { status: 409, code: 'stream_already_open', title: 'The run has an open stream', detail: 'A run has one stream at a time.' }
+    const refused = {
+      status: 409,
+      code: 'stream_already_open',
+      title: 'The run has an open stream',
+      detail: 'A run has one stream at a time.',
+    }
     return { refused, retryAfter: String(Math.max(1, open)) }
   }
   const budget = attempt.manifest.budget.tokens

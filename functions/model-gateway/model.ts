@@ -19,7 +19,7 @@ export interface ModelOptions {
 const unreached = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'])
 
 /** An OpenAI-compatible error's identifiers. Its message is a provider's free text, which would end up in a public comment. */
-const Identifier = v.fallback(v.nullish(v.pipe(v.string(), v.regex(/^[a-z][\w.[\]-]{0,63}$/))), null)
+const Identifier = v.optional(v.fallback(v.nullable(v.pipe(v.string(), v.regex(/^[a-z][\w.[\]-]{0,63}$/))), null))
 const ErrorBody = v.object({ error: v.object({ code: Identifier, type: Identifier, param: Identifier }) })
 
 /** Longest error body that is looked at, bytes. */
@@ -31,7 +31,11 @@ export async function askModel({ url, key, fetch }: ModelOptions, body: string, 
   try {
     response = await fetch(`${url}/responses`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...(key !== '' && { authorization: `Bearer ${key}` }) },
+      headers: {
+        'content-type': 'application/json',
+        accept: 'text/event-stream',
+        ...(key !== '' && { authorization: `Bearer ${key}` }),
+      },
       body,
       signal,
       // Another host must not get the key.
@@ -61,7 +65,11 @@ export async function askModel({ url, key, fetch }: ModelOptions, body: string, 
   return unavailable(status >= 500 ? status : 502, `The provider answered ${status}.`, { ...retryAfter, spent: false })
 }
 
-function unavailable(status: number, detail: string, rest: { readonly retryAfter?: string; readonly spent: boolean }): Answer {
+function unavailable(
+  status: number,
+  detail: string,
+  rest: { readonly retryAfter?: string; readonly spent: boolean },
+): Answer {
   return { refused: { status, code: 'model_unavailable', title: 'Model unavailable', detail }, ...rest }
 }
 
@@ -69,7 +77,8 @@ async function reason(response: Response, key: string): Promise<string> {
   const parsed = v.safeParse(ErrorBody, await readJson(response))
   if (!parsed.success) return ''
   const { code, type, param } = parsed.output.error
-  const harmless = (word: string | null | undefined) => (word == null || (key !== '' && word.includes(key)) ? [] : [word])
+  const harmless = (word: string | null | undefined) =>
+    word == null || (key !== '' && word.includes(key)) ? [] : [word]
   const said = [...[code, type].flatMap(harmless).slice(0, 1), ...harmless(param)]
   return said.length === 0 ? '' : `: ${said.join(', ')}`
 }

@@ -34,14 +34,24 @@ export function store(db: Db, leaseSeconds: number): Store {
         const usage: Usage = await tx
           .selectFrom('model_calls')
           .select(sql<number>`coalesce(sum(charged_tokens), 0)::bigint`.as('charged'))
-          .select(sql<number | null>`ceil(extract(epoch from max(expires_at) filter (where state = 'reserved') - now()))::int`.as('open'))
+          .select(
+            sql<
+              number | null
+            >`ceil(extract(epoch from max(expires_at) filter (where state = 'reserved') - now()))::int`.as('open'),
+          )
           .where('run_id', '=', ref.run)
           .executeTakeFirstOrThrow()
         const denied = deny(attempt, usage)
         if (denied !== undefined) return { ...denied, written }
         const { id } = await tx
           .insertInto('model_calls')
-          .values({ run_id: ref.run, attempt: ref.attempt, reserved_tokens: tokens, charged_tokens: tokens, expires_at: expiry })
+          .values({
+            run_id: ref.run,
+            attempt: ref.attempt,
+            reserved_tokens: tokens,
+            charged_tokens: tokens,
+            expires_at: expiry,
+          })
           .returning('id')
           .executeTakeFirstOrThrow()
         return { id, written }
@@ -62,7 +72,13 @@ export function store(db: Db, leaseSeconds: number): Store {
 
     settle: (id, cost) =>
       transaction(db, async (tx) => {
-        const rows = await tx.updateTable('model_calls').set(charges(cost)).where('id', '=', id).where('state', '=', 'reserved').returningAll().execute()
+        const rows = await tx
+          .updateTable('model_calls')
+          .set(charges(cost))
+          .where('id', '=', id)
+          .where('state', '=', 'reserved')
+          .returningAll()
+          .execute()
         return record(tx, rows)
       }),
 
@@ -75,7 +91,12 @@ export function store(db: Db, leaseSeconds: number): Store {
 function charges(cost: Cost): Partial<Row<'model_calls'>> {
   if (cost === 'unknown') return { state: 'charged' }
   const { inputTokens, outputTokens } = cost === 'nothing' ? { inputTokens: 0, outputTokens: 0 } : cost
-  return { state: 'settled', charged_tokens: inputTokens + outputTokens, input_tokens: inputTokens, output_tokens: outputTokens }
+  return {
+    state: 'settled',
+    charged_tokens: inputTokens + outputTokens,
+    input_tokens: inputTokens,
+    output_tokens: outputTokens,
+  }
 }
 
 async function findAttempt(db: Db, ref: AttemptRef): Promise<Attempt | undefined> {
@@ -85,7 +106,11 @@ async function findAttempt(db: Db, ref: AttemptRef): Promise<Attempt | undefined
     .innerJoin('bundles', 'bundles.digest', 'runs.bundle_digest')
     .select(['attempts.state', 'runs.state as runState', 'bundles.manifest'])
     .select(sql<boolean>`attempts.deadline_at > now()`.as('inTime'))
-    .select(sql<boolean>`attempts.fence = (select max(fence) from attempts as any_attempt where any_attempt.run_id = attempts.run_id)`.as('newest'))
+    .select(
+      sql<boolean>`attempts.fence = (select max(fence) from attempts as any_attempt where any_attempt.run_id = attempts.run_id)`.as(
+        'newest',
+      ),
+    )
     .where('attempts.run_id', '=', ref.run)
     .where('attempts.attempt', '=', ref.attempt)
     .where('attempts.fence', '=', ref.fence)
@@ -93,8 +118,20 @@ async function findAttempt(db: Db, ref: AttemptRef): Promise<Attempt | undefined
 }
 
 async function charge(tx: Tx, which: ReturnType<typeof sql<boolean>>): Promise<string[]> {
-  const overdue = tx.selectFrom('model_calls').select('id').where('state', '=', 'reserved').where(which).limit(SWEEP_ROWS).forUpdate().skipLocked()
-  const rows = await tx.updateTable('model_calls').set(charges('unknown')).where('id', 'in', overdue).returningAll().execute()
+  const overdue = tx
+    .selectFrom('model_calls')
+    .select('id')
+    .where('state', '=', 'reserved')
+    .where(which)
+    .limit(SWEEP_ROWS)
+    .forUpdate()
+    .skipLocked()
+  const rows = await tx
+    .updateTable('model_calls')
+    .set(charges('unknown'))
+    .where('id', 'in', overdue)
+    .returningAll()
+    .execute()
   return record(tx, rows)
 }
 
@@ -103,7 +140,13 @@ async function record(tx: Tx, calls: readonly Row<'model_calls'>[]): Promise<str
   const written: string[] = []
   for (const call of calls) {
     const run = await tx.selectFrom('runs').selectAll().where('id', '=', call.run_id).executeTakeFirstOrThrow()
-    written.push(await emit(tx, 'model-gateway', runEvent(EVENT_TYPES.usageRecorded, run, { rows: { model_calls: [call] }, attempt: call.attempt })))
+    written.push(
+      await emit(
+        tx,
+        'model-gateway',
+        runEvent(EVENT_TYPES.usageRecorded, run, { rows: { model_calls: [call] }, attempt: call.attempt }),
+      ),
+    )
   }
   return written
 }

@@ -80,13 +80,19 @@ describe('nobody knows what it cost', () => {
     ['a failure without usage', events({ type: 'response.failed', response: { usage: null } })],
     ['a last event without a response', events({ type: 'response.completed' })],
     ['negative usage', events(completed(-1, 5))],
-    ['usage that is text', events({ type: 'response.completed', response: { usage: { input_tokens: '1', output_tokens: '1' } } })],
+    [
+      'usage that is text',
+      events({ type: 'response.completed', response: { usage: { input_tokens: '1', output_tokens: '1' } } }),
+    ],
   ])('%s', async ([, text]) => {
     expect((await read([text])).done.filter((step) => step !== 'last event')).toEqual(['settle undefined', 'settled'])
   })
 
   test('a connection that breaks', async () => {
-    expect(await read([events(delta)], new Error('reset'))).toEqual({ text: events(delta), done: ['settle undefined', 'settled'] })
+    expect(await read([events(delta)], new Error('reset'))).toEqual({
+      text: events(delta),
+      done: ['settle undefined', 'settled'],
+    })
   })
 })
 

@@ -29,7 +29,11 @@ const MAX_EVENT = 16 * 1024 * 1024
  * Passes server-sent events on, one whole event at a time, and reads the usage on the way. An answer without its last
  * event, cut by whichever side, ends like any other: the CLI sees that the event is missing and asks again.
  */
-export function passOn(upstream: ReadableStream<Uint8Array>, stop: AbortController, { settle, settled }: Ending): ReadableStream<Uint8Array> {
+export function passOn(
+  upstream: ReadableStream<Uint8Array>,
+  stop: AbortController,
+  { settle, settled }: Ending,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
   const events = splitEvents(upstream)
   let ending: Promise<void> | undefined
@@ -65,7 +69,11 @@ export function passOn(upstream: ReadableStream<Uint8Array>, stop: AbortControll
 /** The usage an event reports, if it is the last one of an answer. */
 function lastEvent(event: string): { readonly usage: Usage | undefined } | undefined {
   if (!/response\.(?:completed|incomplete|failed)/.test(event)) return undefined
-  const data = event.split(/\r?\n/).filter((line) => line.startsWith('data:')).map((line) => line.slice('data:'.length)).join('\n')
+  const data = event
+    .split(/\r?\n/)
+    .filter((line) => line.startsWith('data:'))
+    .map((line) => line.slice('data:'.length))
+    .join('\n')
   const parsed = v.safeParse(LastEvent, parseJson(data))
   if (!parsed.success) return undefined
   const { usage } = parsed.output.response

@@ -25,7 +25,10 @@ export function create({ serviceUrl }: Config, { db, relay, log }: { db: Db; rel
     relay: (grace: number) => relay.overdue(grace),
     ownersDue: (grace: number) => ownersDue(db, grace),
     async sweep(owner: string, grace: number) {
-      const response = await fetch(`${serviceUrl(owner)}/sweep?grace=${grace}`, { method: 'POST', signal: AbortSignal.timeout(SWEEP_TIMEOUT_MS) })
+      const response = await fetch(`${serviceUrl(owner)}/sweep?grace=${grace}`, {
+        method: 'POST',
+        signal: AbortSignal.timeout(SWEEP_TIMEOUT_MS),
+      })
       await response.body?.cancel()
       if (!response.ok) throw new Error(`${owner} answered ${response.status}`)
     },

@@ -5,7 +5,12 @@ import { subscriptions, type Consumer } from '#shared/events/subscriptions.ts'
 import { findDelivery, quarantine } from '#shared/outbox/deliver.ts'
 
 /** Takes a dead letter: the consumer's row becomes quarantined, with what the broker says about the error. */
-export async function takeDeadLetter(db: Db, consumer: string, ref: EventRef, error: Readonly<Record<string, string>>): Promise<string> {
+export async function takeDeadLetter(
+  db: Db,
+  consumer: string,
+  ref: EventRef,
+  error: Readonly<Record<string, string>>,
+): Promise<string> {
   if (!Object.hasOwn(subscriptions, consumer)) throw new PermanentError(`no consumer ${consumer.slice(0, 60)}`)
   const found = await findDelivery(db, consumer as Consumer, ref)
   if (found === undefined) throw new PermanentError('no such event was written by this platform')

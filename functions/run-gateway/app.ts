@@ -14,6 +14,7 @@ import { MAX_BLOB_BYTES, Progress, ResultManifest } from '#shared/job/result.ts'
 import { verifyToken } from '#shared/job/token.ts'
 import type { Log } from '#shared/log.ts'
 import type { Relay } from '#shared/outbox/relay.ts'
+import { scan } from '#shared/secret-scan/scan.ts'
 import { proxyGit } from './git.ts'
 import { upload, type OpenAttempt } from './handler.ts'
 import { store } from './store.ts'
@@ -32,36 +33,65 @@ const MAX_PROGRESS_BYTES = 4 * 1024
 const MAX_FETCH_BYTES = 8 * 1024 * 1024
 
 /** The only door an agent has: its input, read-only git, progress, and one result; one token per attempt. */
-export function create({ tokenKey, gitUrl }: Config, { db, relay, log, github }: { db: Db; relay: Relay; log: Log; github: GitHub }): App {
+export function create(
+  { tokenKey, gitUrl }: Config,
+  { db, relay, log, github }: { db: Db; relay: Relay; log: Log; github: GitHub },
+): App {
   const deps = store(db, relay)
   const app = new Hono()
-  const limit = (maxSize: number) => bodyLimit({ maxSize, onError: () => problem({ status: 413, code: 'too_large', title: 'Too large', detail: `At most ${maxSize} bytes.` }) })
+  const limit = (maxSize: number) =>
+    bodyLimit({
+      maxSize,
+      onError: () =>
+        problem({ status: 413, code: 'too_large', title: 'Too large', detail: `At most ${maxSize} bytes.` }),
+    })
 
   app.get('/healthz', () => new Response('ok'))
 
-  app.get('/v1/input', withAttempt(async (c, attempt) => c.json(await deps.input(attempt))))
+  app.get(
+    '/v1/input',
+    withAttempt(async (c, attempt) => c.json(await deps.input(attempt))),
+  )
 
-  app.get('/v1/blobs/:digest', withAttempt(async (c, attempt) => {
-    const bytes = v.is(Sha256, c.req.param('digest')) ? await deps.inputBlob(attempt, c.req.param('digest') ?? '') : undefined
-    return bytes === undefined ? notFound() : c.body(new Uint8Array(bytes), 200, { 'content-type': 'application/octet-stream' })
-  }))
+  app.get(
+    '/v1/blobs/:digest',
+    withAttempt(async (c, attempt) => {
+      const bytes = v.is(Sha256, c.req.param('digest'))
+        ? await deps.inputBlob(attempt, c.req.param('digest') ?? '')
+        : undefined
+      return bytes === undefined
+        ? notFound()
+        : c.body(new Uint8Array(bytes), 200, { 'content-type': 'application/octet-stream' })
+    }),
+  )
 
-  app.put('/v1/blobs/:digest', limit(MAX_BLOB_BYTES), withAttempt(async (c, attempt) => {
-    const digest = v.safeParse(Sha256, c.req.param('digest'))
-    if (!digest.success) return notFound()
-    const saved = await upload(deps, attempt, digest.output, Buffer.from(await c.req.arrayBuffer()))
-    if (saved === 'saved') return c.body(null, 204)
-    return saved === 'full'
-      ? problem({ status: 413, code: 'uploads_full', title: 'This attempt has uploaded all it may' })
-      : problem({ status: 400, code: 'digest_mismatch', title: 'The bytes have another digest' })
-  }))
+  app.put(
+    '/v1/blobs/:digest',
+    limit(MAX_BLOB_BYTES),
+    withAttempt(async (c, attempt) => {
+      const digest = v.safeParse(Sha256, c.req.param('digest'))
+      if (!digest.success) return notFound()
+      const saved = await upload(deps, attempt, digest.output, Buffer.from(await c.req.arrayBuffer()))
+      if (saved === 'saved') return c.body(null, 204)
+      return saved === 'full'
+        ? problem({ status: 413, code: 'uploads_full', title: 'This attempt has uploaded all it may' })
+        : problem({ status: 400, code: 'digest_mismatch', title: 'The bytes have another digest' })
+    }),
+  )
 
-  app.post('/v1/progress', limit(MAX_PROGRESS_BYTES), withAttempt(async (c, attempt) => {
-    const progress = parse(Progress, await json(c))
-    await deps.saveProgress(attempt, progress)
-    log.info({ run: attempt.run, attempt: attempt.attempt, sequence: progress.sequence, kind: progress.kind }, 'progress')
-    return c.body(null, 204)
-  }))
+  app.post(
+    '/v1/progress',
+    limit(MAX_PROGRESS_BYTES),
+    withAttempt(async (c, attempt) => {
+      const progress = withheld(parse(Progress, await json(c)))
+      await deps.saveProgress(attempt, progress)
+      log.info(
+        { run: attempt.run, attempt: attempt.attempt, sequence: progress.sequence, kind: progress.kind },
+        'progress',
+      )
+      return c.body(null, 204)
+    }),
+  )
 
   app.post('/v1/result', limit(MAX_RESULT_BYTES), async (c) => {
     const ref = verifyToken(tokenKey, 'run', bearer(c))
@@ -69,18 +99,30 @@ export function create({ tokenKey, gitUrl }: Config, { db, relay, log, github }:
     const outcome = await deps.saveResult(ref, parse(ResultManifest, await json(c)))
     log.info({ run: ref.run, attempt: ref.attempt, outcome }, 'result')
     if (outcome === 'accepted' || outcome === 'repeated') return c.body(null, 202)
-    if (outcome === 'unknown_blob') return problem({ status: 400, code: outcome, title: 'The result names a blob that this attempt did not upload' })
+    if (outcome === 'unknown_blob')
+      return problem({ status: 400, code: outcome, title: 'The result names a blob that this attempt did not upload' })
     return problem({ status: 409, code: outcome, title: 'This attempt may not hand in a result (any more)' })
   })
 
-  app.get('/v1/git/info/refs', withAttempt(async (c, attempt) => {
-    if (c.req.query('service') !== 'git-upload-pack') return problem({ status: 403, code: 'read_only', title: 'This repository can be read here, not written' })
-    return proxyGit(await upstream(attempt), c.req.raw.headers, { kind: 'advertise' })
-  }))
+  app.get(
+    '/v1/git/info/refs',
+    withAttempt(async (c, attempt) => {
+      if (c.req.query('service') !== 'git-upload-pack')
+        return problem({ status: 403, code: 'read_only', title: 'This repository can be read here, not written' })
+      return proxyGit(await upstream(attempt), c.req.raw.headers, { kind: 'advertise' })
+    }),
+  )
 
-  app.post('/v1/git/git-upload-pack', limit(MAX_FETCH_BYTES), withAttempt(async (c, attempt) =>
-    proxyGit(await upstream(attempt), c.req.raw.headers, { kind: 'upload-pack', body: new Uint8Array(await c.req.arrayBuffer()) }),
-  ))
+  app.post(
+    '/v1/git/git-upload-pack',
+    limit(MAX_FETCH_BYTES),
+    withAttempt(async (c, attempt) =>
+      proxyGit(await upstream(attempt), c.req.raw.headers, {
+        kind: 'upload-pack',
+        body: new Uint8Array(await c.req.arrayBuffer()),
+      }),
+    ),
+  )
 
   app.notFound(notFound)
   app.onError((error) => answerError(error, log))
@@ -92,7 +134,12 @@ export function create({ tokenKey, gitUrl }: Config, { db, relay, log, github }:
       if (ref === undefined) return unauthorized()
       const attempt = await deps.attempt(ref)
       return typeof attempt === 'string'
-        ? problem({ status: 409, code: attempt, title: 'This attempt may not speak any more', detail: 'Stop: nothing of it will be used.' })
+        ? problem({
+            status: 409,
+            code: attempt,
+            title: 'This attempt may not speak any more',
+            detail: 'Stop: nothing of it will be used.',
+          })
         : handle(c, attempt)
     }
   }
@@ -122,5 +169,15 @@ function parse<S extends v.GenericSchema>(schema: S, value: unknown): v.InferOut
   return parsed.output
 }
 
+/** A progress line ends in a public comment: one that looks as if it held a secret is not passed on. */
+function withheld(progress: Progress): Progress {
+  const found = scan([{ name: 'progress', text: progress.text }], [])
+  return found.length === 0 ? progress : { ...progress, text: '(withheld: it looks like a secret)' }
+}
+
 const notFound = () => problem({ status: 404, code: 'not_found', title: 'Not found' })
-const unauthorized = () => problem({ status: 401, code: 'unauthorized', title: 'A token of this run is needed' }, { 'www-authenticate': 'Bearer' })
+const unauthorized = () =>
+  problem(
+    { status: 401, code: 'unauthorized', title: 'A token of this run is needed' },
+    { 'www-authenticate': 'Bearer' },
+  )

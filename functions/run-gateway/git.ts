@@ -18,12 +18,16 @@ const returned = ['content-type', 'cache-control', 'content-encoding']
 const TIMEOUT_MS = 60_000
 
 /** The two requests of a fetch: `upload-pack` and nothing else, so nothing can be pushed whatever the credential allows. */
-export type GitRequest = { readonly kind: 'advertise' } | { readonly kind: 'upload-pack'; readonly body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null }
+export type GitRequest =
+  | { readonly kind: 'advertise' }
+  | { readonly kind: 'upload-pack'; readonly body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null }
 
 /** Passes a fetch on to the forge. Redirects are refused: they would take our credential elsewhere. */
 export async function proxyGit(upstream: GitUpstream, headers: Headers, request: GitRequest): Promise<Response> {
   const path = request.kind === 'advertise' ? '/info/refs?service=git-upload-pack' : '/git-upload-pack'
-  const sent = new Headers({ authorization: `Basic ${Buffer.from(`x-access-token:${await upstream.token()}`).toString('base64')}` })
+  const sent = new Headers({
+    authorization: `Basic ${Buffer.from(`x-access-token:${await upstream.token()}`).toString('base64')}`,
+  })
   for (const name of forwarded) {
     const value = headers.get(name)
     if (value !== null) sent.set(name, value)

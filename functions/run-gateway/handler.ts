@@ -27,6 +27,11 @@ export interface Deps {
 }
 
 /** Stores an uploaded blob under the digest its sender claims, if the bytes agree. */
-export async function upload(deps: Deps, attempt: OpenAttempt, digest: string, bytes: Buffer): Promise<'saved' | 'full' | 'mismatch'> {
+export async function upload(
+  deps: Deps,
+  attempt: OpenAttempt,
+  digest: string,
+  bytes: Buffer,
+): Promise<'saved' | 'full' | 'mismatch'> {
   return sha256(bytes) === digest ? deps.saveBlob(attempt, digest, bytes) : 'mismatch'
 }

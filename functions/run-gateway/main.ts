@@ -8,10 +8,16 @@ import { createLog } from '#shared/log.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
 import { create } from './app.ts'
 
-const env = readEnv(v.object({ ...common, ...forge, GIT_URL: v.optional(BaseUrl, 'https://github.com'), RUN_TOKEN_KEY: TokenKey }))
+const env = readEnv(
+  v.object({ ...common, ...forge, GIT_URL: v.optional(BaseUrl, 'https://github.com'), RUN_TOKEN_KEY: TokenKey }),
+)
 const log = createLog('run-gateway', env.LOG_LEVEL)
 const db = connect(env.DATABASE_URL, { name: 'run-gateway' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
 const github = createGitHub({ instance: env.GITHUB_URL, auth: readGitHubAuth(env.FORGE_AUTH_DIR), log })
 
-await serve(create({ tokenKey: env.RUN_TOKEN_KEY, gitUrl: env.GIT_URL }, { db, relay, log, github }), { port: env.PORT, log, requestTimeoutMs: 60_000 })
+await serve(create({ tokenKey: env.RUN_TOKEN_KEY, gitUrl: env.GIT_URL }, { db, relay, log, github }), {
+  port: env.PORT,
+  log,
+  requestTimeoutMs: 60_000,
+})

@@ -50,9 +50,22 @@ export function store(db: Db, relay: Relay): Deps {
           .where('attempt', '=', attempt)
           .executeTakeFirstOrThrow()
         if (total + bytes.length > MAX_UPLOAD_BYTES) return 'full'
-        await tx.insertInto('blobs').values({ digest, bytes }).onConflict((conflict) => conflict.doNothing()).execute()
-        await tx.insertInto('uploads').values({ run_id: run, attempt, digest }).onConflict((conflict) => conflict.doNothing()).execute()
-        await tx.updateTable('attempts').set({ last_seen_at: sql`now()` }).where('run_id', '=', run).where('attempt', '=', attempt).execute()
+        await tx
+          .insertInto('blobs')
+          .values({ digest, bytes })
+          .onConflict((conflict) => conflict.doNothing())
+          .execute()
+        await tx
+          .insertInto('uploads')
+          .values({ run_id: run, attempt, digest })
+          .onConflict((conflict) => conflict.doNothing())
+          .execute()
+        await tx
+          .updateTable('attempts')
+          .set({ last_seen_at: sql`now()` })
+          .where('run_id', '=', run)
+          .where('attempt', '=', attempt)
+          .execute()
         return 'saved'
       })
     },
@@ -71,7 +84,12 @@ export function store(db: Db, relay: Relay): Deps {
           .set({ last_seen_at: sql`now()`, progressed_at: sql`now()` })
           .where('run_id', '=', runId)
           .where('attempt', '=', attempt)
-          .where((when) => when.or([when('progressed_at', 'is', null), when('progressed_at', '<', sql<Date>`now() - make_interval(secs => ${PROGRESS_SECONDS})`)]))
+          .where((when) =>
+            when.or([
+              when('progressed_at', 'is', null),
+              when('progressed_at', '<', sql<Date>`now() - make_interval(secs => ${PROGRESS_SECONDS})`),
+            ]),
+          )
           .returningAll()
           .executeTakeFirst()
         if (due === undefined) return []
@@ -93,12 +111,23 @@ export function store(db: Db, relay: Relay): Deps {
         const closed = closedBy(row)
         if (closed !== undefined) return closed
         const wanted = blobsOf(result)
-        const uploaded = await tx.selectFrom('uploads').select('digest').where('run_id', '=', ref.run).where('attempt', '=', ref.attempt).execute()
+        const uploaded = await tx
+          .selectFrom('uploads')
+          .select('digest')
+          .where('run_id', '=', ref.run)
+          .where('attempt', '=', ref.attempt)
+          .execute()
         const have = new Set(uploaded.map((upload) => upload.digest))
         if (wanted.some((blob) => !have.has(blob))) return 'unknown_blob'
         const attempt = await tx
           .updateTable('attempts')
-          .set({ state: 'finished', result: JSON.stringify(result), result_digest: digest, finished_at: sql`now()`, last_seen_at: sql`now()` })
+          .set({
+            state: 'finished',
+            result: JSON.stringify(result),
+            result_digest: digest,
+            finished_at: sql`now()`,
+            last_seen_at: sql`now()`,
+          })
           .where('run_id', '=', ref.run)
           .where('attempt', '=', ref.attempt)
           .returningAll()
@@ -116,8 +145,18 @@ export function store(db: Db, relay: Relay): Deps {
           .where('id', '=', run.id)
           .returningAll()
           .executeTakeFirstOrThrow()
-        const about = { rows: { runs: [next], attempts: [attempt] }, attempt: ref.attempt, ...(failed && { reason: result.reason }) }
-        written.push(await emit(tx, 'run-gateway', runEvent(failed ? EVENT_TYPES.runFailed : EVENT_TYPES.runFinished, next, about)))
+        const about = {
+          rows: { runs: [next], attempts: [attempt] },
+          attempt: ref.attempt,
+          ...(failed && { reason: result.reason }),
+        }
+        written.push(
+          await emit(
+            tx,
+            'run-gateway',
+            runEvent(failed ? EVENT_TYPES.runFailed : EVENT_TYPES.runFinished, next, about),
+          ),
+        )
         crashPoint('run-gateway.before-result-commit')
         return 'accepted'
       })
@@ -143,7 +182,9 @@ export function store(db: Db, relay: Relay): Deps {
         'runs.project_id',
         'runs.bundle_digest',
         sql<boolean>`attempts.deadline_at <= now()`.as('late'),
-        sql<boolean>`exists (select from attempts newer where newer.run_id = runs.id and newer.fence > attempts.fence)`.as('fenced'),
+        sql<boolean>`exists (select from attempts newer where newer.run_id = runs.id and newer.fence > attempts.fence)`.as(
+          'fenced',
+        ),
       ])
       .where('attempts.run_id', '=', run)
       .where('attempts.attempt', '=', attempt)
@@ -160,6 +201,13 @@ function closedBy(row: { state: string; run_state: string; late: boolean; fenced
 }
 
 function blobsOf(result: ResultManifest): string[] {
-  const named = result.outcome === 'succeeded' ? [...result.changes.flatMap((change) => (change.kind === 'write' ? [change.blob] : [])), result.session, result.log] : [result.log]
+  const named =
+    result.outcome === 'succeeded'
+      ? [
+          ...result.changes.flatMap((change) => (change.kind === 'write' ? [change.blob] : [])),
+          result.session,
+          result.log,
+        ]
+      : [result.log]
   return named.filter((digest): digest is string => digest !== null)
 }

@@ -13,7 +13,18 @@ export interface Config {
 }
 
 /** An approved run becomes one Job per attempt, as capacity allows. */
-export function create({ tokenKey }: Config, { db, relay, log, launcher }: { db: Db; relay: Relay; log: Log; launcher: Launcher }): App {
+export function create(
+  { tokenKey }: Config,
+  { db, relay, log, launcher }: { db: Db; relay: Relay; log: Log; launcher: Launcher },
+): App {
   const deps = { ...store(db, tokenKey), launcher }
-  return eventApp({ consumer: 'stage-dispatcher', db, relay, log, handle: stageDispatcher(deps), sweep: sweepDispatcher(deps), close: () => db.destroy() })
+  return eventApp({
+    consumer: 'stage-dispatcher',
+    db,
+    relay,
+    log,
+    handle: stageDispatcher(deps),
+    sweep: sweepDispatcher(deps),
+    close: () => db.destroy(),
+  })
 }

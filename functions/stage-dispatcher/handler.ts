@@ -71,8 +71,10 @@ export function sweepDispatcher(deps: Deps): (graceSeconds: number) => Promise<r
     await stopUnwanted(deps)
     for (const { run, attempt, name } of await deps.due(graceSeconds)) {
       const verdict = judge({ ...attempt, job: await deps.launcher.get(name) })
-      if (verdict.kind === 'lost') written.push(...(await deps.write((writer) => deps.lose(writer, run, verdict.again, verdict.detail))))
-      if (verdict.kind === 'fail') written.push(...(await deps.write((writer) => deps.fail(writer, run, verdict.reason, undefined))))
+      if (verdict.kind === 'lost')
+        written.push(...(await deps.write((writer) => deps.lose(writer, run, verdict.again, verdict.detail))))
+      if (verdict.kind === 'fail')
+        written.push(...(await deps.write((writer) => deps.fail(writer, run, verdict.reason, undefined))))
       if (verdict.kind === 'fail') await deps.launcher.stop(name)
     }
     for (const project of await deps.projectsWaiting(graceSeconds)) {
@@ -98,7 +100,8 @@ async function launch(deps: Deps, project: string) {
     write: async (writer: Writer) => {
       for (const { intent, outcome } of created) {
         if (outcome.kind === 'refused') await deps.fail(writer, intent.run, 'job_refused', outcome.detail)
-        else if (outcome.run !== intent.run.id) await deps.fail(writer, intent.run, 'job_name_conflict', intent.job.name)
+        else if (outcome.run !== intent.run.id)
+          await deps.fail(writer, intent.run, 'job_name_conflict', intent.job.name)
         else await deps.confirm(writer, intent, outcome.uid)
       }
     },

@@ -78,7 +78,13 @@ export function processLauncher(options: ProcessOptions): Launcher {
   }
 }
 
-async function fill(fresh: string, target: string, uid: string, job: Job, { command, env, user }: ProcessOptions): Promise<void> {
+async function fill(
+  fresh: string,
+  target: string,
+  uid: string,
+  job: Job,
+  { command, env, user }: ProcessOptions,
+): Promise<void> {
   const work = join(fresh, 'work')
   await mkdir(work, { mode: 0o700 })
   // A folder of the agent's own, so that it can remove the token once it has read it; the rest of the Job is ours.

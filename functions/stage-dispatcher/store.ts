@@ -31,7 +31,7 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
     async intend(projectId) {
       const written = await write(async (writer) => {
         for (const run of await fitting(writer.tx, projectId)) {
-          if (run.fresh) await intend(writer.tx, run)
+          if (run.fresh) await intend(writer.tx, run.id)
           else await writer.emit(runEvent(EVENT_TYPES.stageDue, run, { rows: {} }))
         }
         crashPoint('dispatcher.before-intent-commit')
@@ -40,7 +40,12 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
         .selectFrom('attempts')
         .innerJoin('runs', 'runs.id', 'attempts.run_id')
         .innerJoin('bundles', 'bundles.digest', 'runs.bundle_digest')
-        .select(['attempts.run_id', 'attempts.attempt', 'bundles.manifest', sql<number>`ceil(extract(epoch from deadline_at - now()))::int`.as('seconds')])
+        .select([
+          'attempts.run_id',
+          'attempts.attempt',
+          'bundles.manifest',
+          sql<number>`ceil(extract(epoch from deadline_at - now()))::int`.as('seconds'),
+        ])
         .where('runs.project_id', '=', projectId)
         .where('attempts.state', '=', 'intended')
         .where('attempts.deadline_at', '>', sql<Date>`now()`)
@@ -48,13 +53,25 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
       const intended: Intended[] = []
       for (const row of open) {
         const run = await db.selectFrom('runs').selectAll().where('id', '=', row.run_id).executeTakeFirstOrThrow()
-        const attempt = await db.selectFrom('attempts').selectAll().where('run_id', '=', row.run_id).where('attempt', '=', row.attempt).executeTakeFirstOrThrow()
+        const attempt = await db
+          .selectFrom('attempts')
+          .selectAll()
+          .where('run_id', '=', row.run_id)
+          .where('attempt', '=', row.attempt)
+          .executeTakeFirstOrThrow()
         const ref = { run: run.id, attempt: attempt.attempt, fence: attempt.fence }
         const tokens = { run: mintToken(tokenKey, 'run', ref), model: mintToken(tokenKey, 'model', ref) }
         intended.push({
           run,
           attempt,
-          job: { name: jobName(run.id, attempt.attempt), run: run.id, attempt: attempt.attempt, image: row.manifest.image, seconds: row.seconds, tokens },
+          job: {
+            name: jobName(run.id, attempt.attempt),
+            run: run.id,
+            attempt: attempt.attempt,
+            image: row.manifest.image,
+            seconds: row.seconds,
+            tokens,
+          },
         })
       }
       return { intended, written }
@@ -62,7 +79,12 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
 
     async confirm({ tx, emit: say }, { run: seen, attempt: of, job }, uid) {
       const now = await lockRun(tx, seen.id)
-      await tx.updateTable('intents').set({ state: 'done', external_id: uid, settled_at: sql`now()` }).where('kind', '=', 'job').where('name', '=', job.name).execute()
+      await tx
+        .updateTable('intents')
+        .set({ state: 'done', external_id: uid, settled_at: sql`now()` })
+        .where('kind', '=', 'job')
+        .where('name', '=', job.name)
+        .execute()
       const attempt = await tx
         .updateTable('attempts')
         .set({ state: 'created', last_seen_at: sql`now()` })
@@ -79,13 +101,22 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
         .where('id', '=', seen.id)
         .returningAll()
         .executeTakeFirstOrThrow()
-      await say(runEvent(EVENT_TYPES.runStarted, run, { rows: { runs: [run], attempts: [attempt] }, attempt: attempt.attempt }))
+      await say(
+        runEvent(EVENT_TYPES.runStarted, run, { rows: { runs: [run], attempts: [attempt] }, attempt: attempt.attempt }),
+      )
     },
 
-    fail: (writer, run, reason, detail) => endRun(writer, run.id, { state: 'failed', reason, ...(detail !== undefined && { detail }), type: EVENT_TYPES.runFailed }),
+    fail: (writer, run, reason, detail) =>
+      endRun(writer, run.id, {
+        state: 'failed',
+        reason,
+        ...(detail !== undefined && { detail }),
+        type: EVENT_TYPES.runFailed,
+      }),
 
     async lose(writer, seen, again, detail) {
-      if (!again) return endRun(writer, seen.id, { state: 'failed', reason: 'agent_lost', detail, type: EVENT_TYPES.runFailed })
+      if (!again)
+        return endRun(writer, seen.id, { state: 'failed', reason: 'agent_lost', detail, type: EVENT_TYPES.runFailed })
       const { tx } = writer
       const now = await lockRun(tx, seen.id)
       if (now.version !== seen.version) return
@@ -96,11 +127,21 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
         .where('id', '=', seen.id)
         .returningAll()
         .executeTakeFirstOrThrow()
-      await writer.emit(runEvent(EVENT_TYPES.runLost, run, { rows: { runs: [run], attempts }, ...(attempts[0] && { attempt: attempts[0].attempt }) }))
+      await writer.emit(
+        runEvent(EVENT_TYPES.runLost, run, {
+          rows: { runs: [run], attempts },
+          ...(attempts[0] && { attempt: attempts[0].attempt }),
+        }),
+      )
     },
 
     async announceWait({ tx, emit: say }, runId) {
-      const run = await tx.selectFrom('runs').selectAll().where('id', '=', runId).where('state', '=', 'queued').executeTakeFirst()
+      const run = await tx
+        .selectFrom('runs')
+        .selectAll()
+        .where('id', '=', runId)
+        .where('state', '=', 'queued')
+        .executeTakeFirst()
       if (run !== undefined) await say(runEvent(EVENT_TYPES.runQueued, run, { rows: {} }))
     },
 
@@ -133,7 +174,12 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
       const rows = await db
         .selectFrom('attempts')
         .innerJoin('runs', 'runs.id', 'attempts.run_id')
-        .select(['attempts.run_id', 'attempts.attempt', 'attempts.state', sql<boolean>`deadline_at <= now()`.as('deadlinePassed')])
+        .select([
+          'attempts.run_id',
+          'attempts.attempt',
+          'attempts.state',
+          sql<boolean>`deadline_at <= now()`.as('deadlinePassed'),
+        ])
         .where('attempts.state', 'in', ['intended', 'created'])
         .where('runs.state', 'in', ['starting', 'running'])
         .where((when) =>
@@ -191,10 +237,14 @@ async function fitting(tx: Tx, projectId: string): Promise<(Row<'runs'> & { fres
 }
 
 /** The intent: attempt, fence and the Job's name, committed before the Job is created. */
-async function intend(tx: Tx, { fresh: _, ...seen }: Row<'runs'> & { fresh: boolean }): Promise<void> {
-  const run = await lockRun(tx, seen.id)
+async function intend(tx: Tx, runId: string): Promise<void> {
+  const run = await lockRun(tx, runId)
   if (run.state !== 'queued' || run.bundle_digest === null) return
-  const { manifest } = await tx.selectFrom('bundles').select('manifest').where('digest', '=', run.bundle_digest).executeTakeFirstOrThrow()
+  const { manifest } = await tx
+    .selectFrom('bundles')
+    .select('manifest')
+    .where('digest', '=', run.bundle_digest)
+    .executeTakeFirstOrThrow()
   const { attempt } = await tx
     .insertInto('attempts')
     .values({
@@ -204,11 +254,23 @@ async function intend(tx: Tx, { fresh: _, ...seen }: Row<'runs'> & { fresh: bool
     })
     .returning('attempt')
     .executeTakeFirstOrThrow()
-  await tx.insertInto('intents').values({ kind: 'job', name: jobName(run.id, attempt), run_id: run.id, attempt }).execute()
-  await tx.updateTable('runs').set({ state: 'starting', updated_at: sql`now()`, version: sql`version + 1` }).where('id', '=', run.id).execute()
+  await tx
+    .insertInto('intents')
+    .values({ kind: 'job', name: jobName(run.id, attempt), run_id: run.id, attempt })
+    .execute()
+  await tx
+    .updateTable('runs')
+    .set({ state: 'starting', updated_at: sql`now()`, version: sql`version + 1` })
+    .where('id', '=', run.id)
+    .execute()
 }
 
-async function closeAttempts(tx: Tx, runId: string, state: 'lost' | 'stopped', reason: string): Promise<Row<'attempts'>[]> {
+async function closeAttempts(
+  tx: Tx,
+  runId: string,
+  state: 'lost' | 'stopped',
+  reason: string,
+): Promise<Row<'attempts'>[]> {
   return tx
     .updateTable('attempts')
     .set({ state, reason, finished_at: sql`now()` })

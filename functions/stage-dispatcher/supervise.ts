@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process'
-import { appendFileSync, closeSync, existsSync, openSync, readFileSync, renameSync, watch, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  watch,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { JobFile } from './process-launcher.ts'
 
@@ -17,7 +26,10 @@ try {
 }
 writeFileSync(path('supervisor.pid'), String(process.pid))
 // What really started, for whoever asks from outside: one line per process, never rewritten.
-appendFileSync(join(dirname(folder), 'ledger.jsonl'), `${JSON.stringify({ at: new Date().toISOString(), folder, uid: job.uid, run: job.run, attempt: job.attempt })}\n`)
+appendFileSync(
+  join(dirname(folder), 'ledger.jsonl'),
+  `${JSON.stringify({ at: new Date().toISOString(), folder, uid: job.uid, run: job.run, attempt: job.attempt })}\n`,
+)
 
 const output = openSync(path('output.log'), 'a', 0o600)
 const [program = '', ...args] = job.command

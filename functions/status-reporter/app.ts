@@ -11,5 +11,13 @@ import { store } from './store.ts'
 /** The service comment and the labels of a subject follow the state of its runs. */
 export function create({ db, relay, log, github }: { db: Db; relay: Relay; log: Log; github: GitHub }): App {
   const deps = { ...store(db), forge: (project: Parameters<typeof githubForge>[1]) => githubForge(github, project) }
-  return eventApp({ consumer: 'status-reporter', db, relay, log, handle: statusReporter(deps), sweep: sweepReporter(deps), close: () => db.destroy() })
+  return eventApp({
+    consumer: 'status-reporter',
+    db,
+    relay,
+    log,
+    handle: statusReporter(deps),
+    sweep: sweepReporter(deps),
+    close: () => db.destroy(),
+  })
 }

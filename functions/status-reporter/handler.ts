@@ -109,6 +109,9 @@ async function write(deps: Deps, told: Told, lease: Lease): Promise<boolean> {
     if (id !== undefined) await deps.record(run.id, lease, id, shown)
   } else if (lease.shown !== shown) await deps.record(run.id, lease, known, shown)
   const labels = (project.settings as { labels?: Record<string, string> }).labels ?? {}
-  await forge.changeLabels(run.subject_number, labelChange(run, labels[run.label] ?? run.label, labels['state:in-review'] ?? 'state:in-review', told.newerActive))
+  await forge.changeLabels(
+    run.subject_number,
+    labelChange(run, labels[run.label] ?? run.label, labels['state:in-review'] ?? 'state:in-review', told.newerActive),
+  )
   return true
 }

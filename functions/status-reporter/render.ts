@@ -37,12 +37,22 @@ export function render({ run, manifest, change, ahead, tokens, progress }: Story
     marker(run.id),
     `**\`${run.label}\` ${headlines[run.state]}**${ahead === undefined ? '' : ahead === 0 ? ' (next in line)' : ` (${ahead} ahead of it)`}`,
   ]
-  if (change?.pull_number != null) lines.push(`Pull request: #${change.pull_number} on \`${change.branch}\`. Review it like anybody's.`)
-  if (reason !== undefined) lines.push(`${reason.says}${run.detail === null ? '' : ` Details: ${inline(run.detail)}`}`, `**Next:** ${reason.next}`)
-  else if (run.state === 'succeeded') lines.push('**Next:** review the pull request; merge it, or say there what has to change.')
+  if (change?.pull_number != null)
+    lines.push(`Pull request: #${change.pull_number} on \`${change.branch}\`. Review it like anybody's.`)
+  if (reason !== undefined)
+    lines.push(
+      `${reason.says}${run.detail === null ? '' : ` Details: ${inline(run.detail)}`}`,
+      `**Next:** ${reason.next}`,
+    )
+  else if (run.state === 'succeeded')
+    lines.push('**Next:** review the pull request; merge it, or say there what has to change.')
   if (progress.length > 0) lines.push(progress.map(({ kind, text }) => `- ${kind}: ${code(text)}`).join('\n'))
   const facts = [`for @${run.requester_login}`]
-  if (manifest !== undefined) facts.push(`model \`${manifest.model}\`, effort ${manifest.effort}`, `${tokens.toLocaleString('en')} of ${manifest.budget.tokens.toLocaleString('en')} tokens`)
+  if (manifest !== undefined)
+    facts.push(
+      `model \`${manifest.model}\`, effort ${manifest.effort}`,
+      `${tokens.toLocaleString('en')} of ${manifest.budget.tokens.toLocaleString('en')} tokens`,
+    )
   facts.push(`run \`${run.id}\``)
   lines.push(`<sub>${facts.join(' · ')}</sub>`)
   return `${lines.join('\n\n')}\n`
@@ -56,5 +66,8 @@ function code(text: string): string {
 
 /** Text of ours that may quote somebody: the quoted parts are in backticks already. */
 function inline(text: string): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ').replace(/@(?=[A-Za-z0-9])/g, '@\u2060').replace(/</g, '&lt;')
+  return text
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ')
+    .replace(/@(?=[A-Za-z0-9])/g, '@\u2060')
+    .replace(/</g, '&lt;')
 }

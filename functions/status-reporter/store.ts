@@ -18,10 +18,25 @@ export function store(db: Db): Omit<Deps, 'forge'> {
       if (run === undefined) return undefined
       const [project, change, bundle, usage, progress, ahead, newer] = await Promise.all([
         db.selectFrom('projects').selectAll().where('id', '=', run.project_id).executeTakeFirstOrThrow(),
-        run.change_id === null ? undefined : db.selectFrom('changes').selectAll().where('id', '=', run.change_id).executeTakeFirst(),
-        run.bundle_digest === null ? undefined : db.selectFrom('bundles').select('manifest').where('digest', '=', run.bundle_digest).executeTakeFirst(),
-        db.selectFrom('model_calls').select(sql<number>`coalesce(sum(charged_tokens), 0)::bigint`.as('tokens')).where('run_id', '=', runId).executeTakeFirstOrThrow(),
-        db.selectFrom('progress').select(['kind', 'text']).where('run_id', '=', runId).orderBy('attempt', 'desc').orderBy('sequence', 'desc').limit(3).execute(),
+        run.change_id === null
+          ? undefined
+          : db.selectFrom('changes').selectAll().where('id', '=', run.change_id).executeTakeFirst(),
+        run.bundle_digest === null
+          ? undefined
+          : db.selectFrom('bundles').select('manifest').where('digest', '=', run.bundle_digest).executeTakeFirst(),
+        db
+          .selectFrom('model_calls')
+          .select(sql<number>`coalesce(sum(charged_tokens), 0)::bigint`.as('tokens'))
+          .where('run_id', '=', runId)
+          .executeTakeFirstOrThrow(),
+        db
+          .selectFrom('progress')
+          .select(['kind', 'text'])
+          .where('run_id', '=', runId)
+          .orderBy('attempt', 'desc')
+          .orderBy('sequence', 'desc')
+          .limit(3)
+          .execute(),
         run.state === 'queued' ? queuedBefore(run.project_id, run.created_at) : undefined,
         db
           .selectFrom('runs')
@@ -33,7 +48,16 @@ export function store(db: Db): Omit<Deps, 'forge'> {
           .where('state', 'in', ACTIVE_STATES)
           .executeTakeFirst(),
       ])
-      return { run, project, change, manifest: bundle?.manifest, tokens: usage.tokens, progress: progress.toReversed(), ahead, newerActive: newer !== undefined }
+      return {
+        run,
+        project,
+        change,
+        manifest: bundle?.manifest,
+        tokens: usage.tokens,
+        progress: progress.toReversed(),
+        ahead,
+        newerActive: newer !== undefined,
+      }
     },
 
     async lease(runId, event) {
@@ -48,7 +72,9 @@ export function store(db: Db): Omit<Deps, 'forge'> {
         returning lease = ${mine} as mine, comment_id as "commentId", shown, wanted,
           coalesce(edited_at > now() - make_interval(secs => ${EDIT_SECONDS}), false) as fresh`.execute(db)
       const row = rows[0]
-      return row?.mine === true ? { id: mine, commentId: row.commentId, shown: row.shown, fresh: row.fresh, wanted: row.wanted } : undefined
+      return row?.mine === true
+        ? { id: mine, commentId: row.commentId, shown: row.shown, fresh: row.fresh, wanted: row.wanted }
+        : undefined
     },
 
     async intend(runId) {
@@ -85,7 +111,12 @@ export function store(db: Db): Omit<Deps, 'forge'> {
         .executeTakeFirst()
       if (released !== undefined || !settled) return true
       // More came while we wrote: free the lease for the next look.
-      await db.updateTable('comments').set({ lease: null, lease_until: null }).where('run_id', '=', runId).where('lease', '=', lease.id).execute()
+      await db
+        .updateTable('comments')
+        .set({ lease: null, lease_until: null })
+        .where('run_id', '=', runId)
+        .where('lease', '=', lease.id)
+        .execute()
       return false
     },
 

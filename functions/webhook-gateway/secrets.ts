@@ -4,7 +4,7 @@ import type { Keys } from './signature.ts'
 
 /** Reads secrets by name, at each use: a mounted Secret changes under a running pod. */
 export interface Secrets {
-  /** `undefined` stands for a hook that does not exist and costs the same. Missing and empty files are no key. */
+  /** `undefined` stands for a hook that does not exist and costs the same. A missing file is no key; an empty one matches nothing. */
   keys(hook: { readonly secretName: string; readonly previousSecretName: string | null } | undefined): Promise<Keys>
 }
 
@@ -17,7 +17,7 @@ export function createSecrets(directory: string): Secrets {
   const read = async (name: string | null | undefined): Promise<Buffer | undefined> => {
     const file = join(directory, name ?? (await decoy))
     const bytes = await readFile(file).catch(() => undefined)
-    return name == null || bytes === undefined || bytes.length === 0 ? undefined : bytes
+    return name == null ? undefined : bytes
   }
   return {
     async keys(hook) {

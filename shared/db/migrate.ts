@@ -21,7 +21,9 @@ export async function migrate(connectionString: string): Promise<readonly string
     const names = (await readdir(directory)).filter((name) => name.endsWith('.sql')).toSorted()
     const unknown = [...applied.keys()].filter((name) => !names.includes(name))
     if (unknown.length > 0) {
-      throw new Error(`the database is newer than this version: it has ${unknown.join(', ')}; use the newer version or another database`)
+      throw new Error(
+        `the database is newer than this version: it has ${unknown.join(', ')}; use the newer version or another database`,
+      )
     }
     const fresh: string[] = []
     for (const name of names) {

@@ -3,7 +3,11 @@ import type { Manifest } from '#shared/job/bundle.ts'
 import type { ResultManifest } from '#shared/job/result.ts'
 
 type Time = ColumnType<Date, Date | string, Date | string>
-type Default<T extends ColumnType<Date, Date | string, Date | string>> = ColumnType<Date, Date | string | undefined, T['__update__']>
+type Default<T extends ColumnType<Date, Date | string, Date | string>> = ColumnType<
+  Date,
+  Date | string | undefined,
+  T['__update__']
+>
 type Json<T extends object> = JSONColumnType<T, string, string>
 
 /** States of a run; the ones of `ACTIVE_STATES` count against capacity and against one active run per subject and stage. */
@@ -19,7 +23,13 @@ export type RunState =
   | 'cancelled'
 
 /** As in the index `runs_active`. */
-export const ACTIVE_STATES = ['waiting_approval', 'queued', 'starting', 'running', 'publishing'] as const satisfies RunState[]
+export const ACTIVE_STATES = [
+  'waiting_approval',
+  'queued',
+  'starting',
+  'running',
+  'publishing',
+] as const satisfies RunState[]
 
 /** Types of the tables in `migrations/`; the comments are there. */
 export interface Database {
@@ -190,7 +200,14 @@ export interface Database {
     reason: string | null
     decided_at: Default<Time>
   }
-  links: { from_kind: string; from_id: string; relation: string; to_kind: string; to_id: string; created_at: Default<Time> }
+  links: {
+    from_kind: string
+    from_id: string
+    relation: string
+    to_kind: string
+    to_id: string
+    created_at: Default<Time>
+  }
   comments: {
     run_id: string
     comment_id: string | null

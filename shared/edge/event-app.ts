@@ -37,16 +37,26 @@ export function eventApp({ consumer, db, relay, log, handle, sweep, close }: Eve
 
   app.get('/healthz', () => new Response('ok'))
 
-  app.post('/', bodyLimit({ maxSize: MAX_EVENT_BYTES, onError: () => problem({ status: 413, code: 'event_too_large', title: 'Event too large' }) }), async (c) => {
-    const { ref, attributes } = await readEvent(c.req.raw)
-    const found = await findDelivery(db, consumer, ref)
-    if (found === undefined) throw new PermanentError('no such event was written by this platform')
-    if (found.state !== 'pending') return c.body(null, 202)
-    const { outcome, written } = await deliver(db, consumer, found.outboxId, handle)
-    await relay.after(written)
-    log.info({ eventId: ref.id, eventType: attributes['type'], subject: attributes['subject'], outcome }, 'event settled')
-    return c.body(null, 202)
-  })
+  app.post(
+    '/',
+    bodyLimit({
+      maxSize: MAX_EVENT_BYTES,
+      onError: () => problem({ status: 413, code: 'event_too_large', title: 'Event too large' }),
+    }),
+    async (c) => {
+      const { ref, attributes } = await readEvent(c.req.raw)
+      const found = await findDelivery(db, consumer, ref)
+      if (found === undefined) throw new PermanentError('no such event was written by this platform')
+      if (found.state !== 'pending') return c.body(null, 202)
+      const { outcome, written } = await deliver(db, consumer, found.outboxId, handle)
+      await relay.after(written)
+      log.info(
+        { eventId: ref.id, eventType: attributes['type'], subject: attributes['subject'], outcome },
+        'event settled',
+      )
+      return c.body(null, 202)
+    },
+  )
 
   app.post('/sweep', async (c) => {
     const grace = graceOf(c.req.query('grace'))
@@ -54,7 +64,8 @@ export function eventApp({ consumer, db, relay, log, handle, sweep, close }: Eve
     const delivered = await deliverOverdue(db, consumer, handle, grace, deadline)
     const written = [...delivered.flatMap((one) => one.written), ...((await sweep?.(grace)) ?? [])]
     await relay.after(written)
-    if (delivered.length > 0 || written.length > 0) log.info({ delivered: delivered.length, written: written.length }, 'swept')
+    if (delivered.length > 0 || written.length > 0)
+      log.info({ delivered: delivered.length, written: written.length }, 'swept')
     return c.json({ delivered: delivered.length, written: written.length })
   })
 

@@ -20,7 +20,9 @@ export async function readEvent(request: Request): Promise<Posted> {
     throw new PermanentError('not a CloudEvent', { cause: error })
   }
   if (Array.isArray(event)) throw new PermanentError('batches are not accepted')
-  const attributes = Object.entries(event).filter((entry): entry is [string, string | number] => typeof entry[1] === 'string' || typeof entry[1] === 'number')
+  const attributes = Object.entries(event).filter(
+    (entry): entry is [string, string | number] => typeof entry[1] === 'string' || typeof entry[1] === 'number',
+  )
   return {
     ref: { source: decode(event.source), id: decode(event.id) },
     attributes: Object.fromEntries(attributes.map(([name, value]) => [name, String(value)])),

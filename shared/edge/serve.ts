@@ -27,10 +27,18 @@ export interface Served {
 const DRAIN_MS = 10_000
 
 /** Listens until closed. Closing lets requests under way finish, at most 10 s, then closes the app. */
-export async function listen(app: App, { port, requestTimeoutMs = 10_000 }: Omit<ServeOptions, 'log'>): Promise<Served> {
+export async function listen(
+  app: App,
+  { port, requestTimeoutMs = 10_000 }: Omit<ServeOptions, 'log'>,
+): Promise<Served> {
   const server = createAdaptorServer({
     fetch: (request) => app.fetch(request),
-    serverOptions: { requestTimeout: requestTimeoutMs, headersTimeout: Math.min(requestTimeoutMs, 10_000), connectionsCheckingInterval: 1_000, keepAliveTimeout: 5_000 },
+    serverOptions: {
+      requestTimeout: requestTimeoutMs,
+      headersTimeout: Math.min(requestTimeoutMs, 10_000),
+      connectionsCheckingInterval: 1_000,
+      keepAliveTimeout: 5_000,
+    },
   }) as Server
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

@@ -38,7 +38,11 @@ export interface Delivery {
 const LOOKS = 5
 
 /** The consumer's own row for a posted event, or undefined for an event that nobody here wrote. */
-export async function findDelivery(db: Db, consumer: Consumer, ref: EventRef): Promise<{ outboxId: string; state: string } | undefined> {
+export async function findDelivery(
+  db: Db,
+  consumer: Consumer,
+  ref: EventRef,
+): Promise<{ outboxId: string; state: string } | undefined> {
   const row = await db
     .selectFrom('deliveries')
     .innerJoin('outbox', 'outbox.id', 'deliveries.outbox_id')
@@ -67,7 +71,12 @@ export async function deliver(db: Db, consumer: Consumer, outboxId: string, hand
   }
 }
 
-async function settle(db: Db, consumer: Consumer, outboxId: string, { outcome, write, written: before = [] }: Settlement): Promise<Delivery> {
+async function settle(
+  db: Db,
+  consumer: Consumer,
+  outboxId: string,
+  { outcome, write, written: before = [] }: Settlement,
+): Promise<Delivery> {
   return transaction(db, async (tx) => {
     const written = [...before]
     const own = await tx
@@ -81,7 +90,13 @@ async function settle(db: Db, consumer: Consumer, outboxId: string, { outcome, w
     await write?.({ tx, emit: async (emission) => void written.push(await emit(tx, consumer, emission)) })
     await tx
       .updateTable('deliveries')
-      .set({ state: 'done', outcome: outcome.slice(0, 500), error: null, settled_at: sql`now()`, attempts: sql`attempts + 1` })
+      .set({
+        state: 'done',
+        outcome: outcome.slice(0, 500),
+        error: null,
+        settled_at: sql`now()`,
+        attempts: sql`attempts + 1`,
+      })
       .where('outbox_id', '=', outboxId)
       .where('consumer', '=', consumer)
       .execute()
@@ -91,10 +106,22 @@ async function settle(db: Db, consumer: Consumer, outboxId: string, { outcome, w
 }
 
 /** Takes the row out of the way, visibly: no sweep touches it until somebody redrives it. Settled rows stay settled. */
-export async function quarantine(db: Db, consumer: Consumer, outboxId: string, outcome: string, error: object): Promise<void> {
+export async function quarantine(
+  db: Db,
+  consumer: Consumer,
+  outboxId: string,
+  outcome: string,
+  error: object,
+): Promise<void> {
   await db
     .updateTable('deliveries')
-    .set({ state: 'quarantined', outcome: outcome.slice(0, 500), error: JSON.stringify(error), settled_at: sql`now()`, attempts: sql`attempts + 1` })
+    .set({
+      state: 'quarantined',
+      outcome: outcome.slice(0, 500),
+      error: JSON.stringify(error),
+      settled_at: sql`now()`,
+      attempts: sql`attempts + 1`,
+    })
     .where('outbox_id', '=', outboxId)
     .where('consumer', '=', consumer)
     .where('state', '=', 'pending')
@@ -108,7 +135,13 @@ const MAX_ATTEMPTS = 30
  * The consumer's pending rows that are overdue, handled here and now: whatever the broker lost comes through this door.
  * One that fails is put off with a doubling delay and does not hold up the ones behind it.
  */
-export async function deliverOverdue(db: Db, consumer: Consumer, handle: Handler, graceSeconds: number, deadline: AbortSignal): Promise<Delivery[]> {
+export async function deliverOverdue(
+  db: Db,
+  consumer: Consumer,
+  handle: Handler,
+  graceSeconds: number,
+  deadline: AbortSignal,
+): Promise<Delivery[]> {
   const rows = await db
     .selectFrom('deliveries')
     .select(['outbox_id', 'attempts'])
@@ -135,7 +168,10 @@ export async function deliverOverdue(db: Db, consumer: Consumer, handle: Handler
 async function putOff(db: Db, consumer: Consumer, outboxId: string, seconds: number): Promise<void> {
   await db
     .updateTable('deliveries')
-    .set({ attempts: sql`attempts + 1`, due_at: sql`now() + make_interval(secs => greatest(${seconds}::int, least(3600, 2 ^ least(attempts, 12))::int))` })
+    .set({
+      attempts: sql`attempts + 1`,
+      due_at: sql`now() + make_interval(secs => greatest(${seconds}::int, least(3600, 2 ^ least(attempts, 12))::int))`,
+    })
     .where('outbox_id', '=', outboxId)
     .where('consumer', '=', consumer)
     .where('state', '=', 'pending')

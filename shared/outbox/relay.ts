@@ -31,7 +31,15 @@ export interface RelayOptions {
 
 interface Claimed {
   id: string
-  event: { source: string; id: string; type: string; subject: string; time: string; extensions: Record<string, string>; data: unknown }
+  event: {
+    source: string
+    id: string
+    type: string
+    subject: string
+    time: string
+    extensions: Record<string, string>
+    data: unknown
+  }
   inbox_id: string | null
 }
 
@@ -50,20 +58,30 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = fetch }: RelayOp
     return rows.rows
   }
 
-  const send = async (row: Claimed, lease: string, signal: AbortSignal): Promise<boolean> => {
+  const publish = async (row: Claimed, signal: AbortSignal): Promise<boolean> => {
     const message = HTTP.binary(await toCloudEvent(db, row))
-    const response = await post(brokerUrl, {
-      method: 'POST',
-      headers: Object.fromEntries(Object.entries(message.headers).map(([name, value]) => [name, headerValue(name, String(value))])),
-      body: message.body as string | undefined ?? null,
-      signal,
-    }).catch(() => undefined)
-    await response?.body?.cancel()
+    const headers = Object.entries(message.headers).map(([name, value]) => [name, headerValue(name, String(value))])
+    const body = (message.body as string | undefined) ?? null
+    const response = await post(brokerUrl, { method: 'POST', headers: Object.fromEntries(headers), body, signal })
+    await response.body?.cancel()
+    return response.ok
+  }
+
+  const send = async (row: Claimed, lease: string, signal: AbortSignal): Promise<boolean> => {
+    // One row that cannot be published holds up no other; it is put off and stays visible as unsent.
+    const accepted = await publish(row, signal).catch(() => false)
     crashPoint('relay.after-post', row.event.type)
-    const accepted = response?.ok === true
     await db
       .updateTable('outbox')
-      .set(accepted ? { sent_at: sql`now()`, lease: null, lease_until: null } : { lease: null, lease_until: null, due_at: sql`now() + least(300, 2 ^ least(attempts, 8)) * interval '1 second'` })
+      .set(
+        accepted
+          ? { sent_at: sql`now()`, lease: null, lease_until: null }
+          : {
+              lease: null,
+              lease_until: null,
+              due_at: sql`now() + least(300, 2 ^ least(attempts, 8)) * interval '1 second'`,
+            },
+      )
       .where('id', '=', row.id)
       .where('lease', '=', lease)
       .execute()
@@ -75,8 +93,8 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = fetch }: RelayOp
     const lease = randomUUID()
     const rows = await claim(lease, limit, which)
     crashPoint('relay.after-claim')
-    const results = await Promise.all(rows.map((row) => send(row, lease, signal)))
-    return results.filter(Boolean).length
+    const results = await Promise.allSettled(rows.map((row) => send(row, lease, signal)))
+    return results.filter((result) => result.status === 'fulfilled' && result.value).length
   }
 
   return {
@@ -102,7 +120,12 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = fetch }: RelayOp
 async function toCloudEvent(db: Db, row: Claimed): Promise<CloudEvent<unknown>> {
   const { extensions, data, subject, ...attributes } = row.event
   // CloudEvents knows no empty subject, only none.
-  const event = { ...attributes, ...(subject === '' ? {} : { subject }), ...extensions, datacontenttype: 'application/json' }
+  const event = {
+    ...attributes,
+    ...(subject === '' ? {} : { subject }),
+    ...extensions,
+    datacontenttype: 'application/json',
+  }
   if (row.inbox_id === null) return new CloudEvent({ ...event, data })
   const inbox = await db.selectFrom('inbox').select(['body']).where('id', '=', row.inbox_id).executeTakeFirstOrThrow()
   if (inbox.body.length > MAX_DATA_BYTES) return new CloudEvent({ ...event, dataref: `/inbox/${row.inbox_id}` })
@@ -111,5 +134,7 @@ async function toCloudEvent(db: Db, row: Claimed): Promise<CloudEvent<unknown>> 
 
 /** Percent-encoding of attribute values in headers (CloudEvents HTTP binding 3.1.3.2): labels and refs are any Unicode. */
 function headerValue(name: string, value: string): string {
-  return name.startsWith('ce-') ? value.replace(/[^\x21\x23\x24\x26-\x7e]/gu, (character) => encodeURIComponent(character.toWellFormed())) : value
+  return name.startsWith('ce-')
+    ? value.replace(/[^\x21\x23\x24\x26-\x7e]/gu, (character) => encodeURIComponent(character.toWellFormed()))
+    : value
 }

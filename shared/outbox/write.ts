@@ -37,7 +37,15 @@ export async function emit(tx: Tx, producer: string, emission: Emission): Promis
   const source = emission.forge?.source ?? ownSource(producer)
   const eventId = emission.forge?.id ?? id
   const time = emission.forge?.time ?? new Date().toISOString()
-  const event = { source, id: eventId, type: emission.type, subject: emission.subject, time, extensions, data: emission.data }
+  const event = {
+    source,
+    id: eventId,
+    type: emission.type,
+    subject: emission.subject,
+    time,
+    extensions,
+    data: emission.data,
+  }
   await tx
     .insertInto('outbox')
     .values({

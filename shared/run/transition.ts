@@ -7,21 +7,13 @@ import type { ChangedRows } from '#shared/outbox/write.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 
-/** Takes the lock of an issue or pull request, writing its row first if it is new. Held until the transaction ends. */
-export async function lockSubject(tx: Tx, projectId: string, subject: Omit<Row<'subjects'>, 'project_id'>): Promise<Row<'subjects'>> {
-  return tx
-    .insertInto('subjects')
-    .values({ project_id: projectId, ...subject })
-    .onConflict((conflict) => conflict.columns(['project_id', 'id']).doUpdateSet({ number: subject.number }))
-    .returningAll()
-    .executeTakeFirstOrThrow()
-}
-
 /** A run under the lock of its subject, as it is now: what a transition is decided on. */
 export async function lockRun(tx: Tx, runId: string): Promise<Row<'runs'>> {
   await tx
     .selectFrom('subjects')
-    .innerJoin('runs', (join) => join.onRef('runs.project_id', '=', 'subjects.project_id').onRef('runs.subject_id', '=', 'subjects.id'))
+    .innerJoin('runs', (join) =>
+      join.onRef('runs.project_id', '=', 'subjects.project_id').onRef('runs.subject_id', '=', 'subjects.id'),
+    )
     .select('subjects.id')
     .where('runs.id', '=', runId)
     .forUpdate('subjects')
@@ -43,12 +35,22 @@ export interface End {
  * Ends a run that is active, with its open attempts, and says so. A run that is over stays as it is. The Job is
  * stopped by the dispatcher, which hears of it.
  */
-export async function endRun({ tx, emit }: Writer, runId: string, { state, type, reason, detail, rows }: End): Promise<void> {
+export async function endRun(
+  { tx, emit }: Writer,
+  runId: string,
+  { state, type, reason, detail, rows }: End,
+): Promise<void> {
   const now = await lockRun(tx, runId)
   if (!(ACTIVE_STATES as readonly string[]).includes(now.state)) return
   const run = await tx
     .updateTable('runs')
-    .set({ state, reason: reason ?? null, detail: detail?.slice(0, 500) ?? null, updated_at: sql`now()`, version: sql`version + 1` })
+    .set({
+      state,
+      reason: reason ?? null,
+      detail: detail?.slice(0, 500) ?? null,
+      updated_at: sql`now()`,
+      version: sql`version + 1`,
+    })
     .where('id', '=', runId)
     .returningAll()
     .executeTakeFirstOrThrow()

@@ -40,19 +40,40 @@ export const labels: readonly LabelDefinition[] = [
   ]),
   { name: 'run:rethink', group: 'run', color: '1d76db', description: 'Question the approach and start over' },
   { name: 'run:ai-repair', group: 'run', color: '1d76db', description: 'Repair what an agent broke' },
-  ...states.map((id): LabelDefinition => ({ name: `state:${id}`, group: 'state', color: 'c2e0c6', description: `The work is ${id}; set by codex-k8s` })),
-  ...needs.map((id): LabelDefinition => ({ name: `need:${id}`, group: 'need', color: 'fbca04', description: id === 'input' ? 'Somebody has to answer' : `${id} has to act` })),
+  ...states.map((id): LabelDefinition => ({
+    name: `state:${id}`,
+    group: 'state',
+    color: 'c2e0c6',
+    description: `The work is ${id}; set by codex-k8s`,
+  })),
+  ...needs.map((id): LabelDefinition => ({
+    name: `need:${id}`,
+    group: 'need',
+    color: 'fbca04',
+    description: id === 'input' ? 'Somebody has to answer' : `${id} has to act`,
+  })),
   { name: 'mode:discussion', group: 'mode', color: 'd4c5f9', description: 'An agent that only comments' },
-  ...efforts.map((id): LabelDefinition => ({ name: `ai-effort:${id}`, group: 'ai', color: 'ededed', description: `Effort of the next run: ${id}` })),
+  ...efforts.map((id): LabelDefinition => ({
+    name: `ai-effort:${id}`,
+    group: 'ai',
+    color: 'ededed',
+    description: `Effort of the next run: ${id}`,
+  })),
 ]
 
 const byName = new Map(labels.map((label) => [label.name, label]))
 
 /** The label's model name, for the open-ended part of the set: `ai-model:<name>` and the older `[ai-model-<name>]`. */
-const model = /^(?:ai-model:|\[ai-model-)([a-z0-9][a-z0-9.-]{0,60})\]?$/
+const model = /^(?:ai-model:(?<name>[a-z0-9][a-z0-9.-]{0,60})|\[ai-model-(?<older>[a-z0-9][a-z0-9.-]{0,60})\])$/
 
 /** The older form of the effort labels. */
 const effort = /^\[ai-reasoning-(low|medium|high|extra-high)\]$/
+
+/** A project's own names for our labels, by default name; settings are JSON that an administrator wrote. */
+export function renamesIn(settings: object): Readonly<Record<string, string>> {
+  const own = Object.entries((settings as { labels?: object }).labels ?? {})
+  return Object.fromEntries(own.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+}
 
 /** A label of the set by the name that the forge shows. */
 export interface KnownLabel {
@@ -71,7 +92,8 @@ export function labelGroup(name: string, renames: Readonly<Record<string, string
   const fallback = Object.hasOwn(renames, shown) ? undefined : shown
   const label = byName.get(renamed ?? fallback ?? '')
   if (label !== undefined) return { group: label.group, label: label.name }
-  const [, modelName] = model.exec(fallback ?? '') ?? []
+  const found = model.exec(fallback ?? '')?.groups
+  const modelName = found?.['name'] ?? found?.['older']
   if (modelName !== undefined) return { group: 'ai', label: `ai-model:${modelName}` }
   const [, level] = effort.exec(fallback ?? '') ?? []
   return level === undefined ? undefined : { group: 'ai', label: `ai-effort:${level}` }

@@ -1,5 +1,3 @@
-import type { Row } from '#shared/db/schema.ts'
-
 /** Rights on a repository, least first. */
 const permissions = ['none', 'read', 'triage', 'write', 'maintain', 'admin'] as const
 export type Permission = (typeof permissions)[number]
@@ -22,11 +20,15 @@ export interface Actor {
 export function mayAsk(actor: Actor, policy: AskPolicy): boolean {
   if (policy.bots.includes(actor.id)) return true
   if (actor.type !== 'User' || actor.id !== actor.now.actorId) return false
-  return permissions.indexOf(actor.now.permission) >= permissions.indexOf(policy.least)
+  // A word that is no permission grants nothing, on either side.
+  const least = permissions.indexOf(policy.least)
+  return least !== -1 && permissions.indexOf(actor.now.permission) >= least
 }
 
-/** The policy of a project; without one, people with write access. */
-export function askPolicy(project: Row<'projects'>): AskPolicy {
-  const { ask } = project.settings as { ask?: { least?: Permission; bots?: string[] } }
-  return { least: ask?.least ?? 'write', bots: ask?.bots ?? [] }
+/** The policy in a project's settings; without one, people with write access. It may ask for more than that, never for less. */
+export function askPolicy(settings: object): AskPolicy {
+  const { ask } = settings as { ask?: { least?: unknown; bots?: unknown } }
+  const least = (ask?.least ?? 'write') as Permission
+  const weaker = permissions.indexOf(least) !== -1 && permissions.indexOf(least) < permissions.indexOf('write')
+  return { least: weaker ? 'write' : least, bots: Array.isArray(ask?.bots) ? ask.bots.map(String) : [] }
 }

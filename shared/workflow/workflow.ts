@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import * as v from 'valibot'
 import { parseDocument } from 'yaml'
 import { sha256 } from '#shared/digest.ts'
@@ -44,7 +43,8 @@ export type Workflow = v.InferOutput<typeof Workflow> & { readonly digest: strin
 /** Parses a workflow file. Throws with one line per problem, each with the line number it stands on. */
 export function parseWorkflow(text: string, name: string): Workflow {
   const document = parseDocument(text, { prettyErrors: true })
-  if (document.errors.length > 0) throw new Error(document.errors.map(({ message }) => `${name}: ${message}`).join('\n'))
+  if (document.errors.length > 0)
+    throw new Error(document.errors.map(({ message }) => `${name}: ${message}`).join('\n'))
   const parsed = v.safeParse(Workflow, document.toJS())
   if (parsed.success) return { ...parsed.output, digest: sha256(text) }
   const problems = parsed.issues.map((issue) => {
@@ -60,9 +60,4 @@ export function parseWorkflow(text: string, name: string): Workflow {
     }
     return 1
   }
-}
-
-/** The workflow that ships with the product. The bundler puts the file beside the bundle. */
-export async function defaultWorkflow(): Promise<Workflow> {
-  return parseWorkflow(await readFile(new URL('default.yaml', import.meta.url), 'utf8'), 'default.yaml')
 }

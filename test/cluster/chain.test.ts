@@ -59,7 +59,7 @@ test('the API server takes every manifest, with unknown fields refused', async (
 test('the manifests apply and everything becomes ready', async () => {
   await apply(resources)
   const waiting = async () => notReady(await list('ksvc,broker,trigger,pingsource', NAMESPACE))
-  await expect.poll(waiting, { timeout: 240_000, interval: 1_000 }).toEqual([])
+  await expect.poll(waiting, { timeout: 150_000, interval: 1_000 }).toEqual([])
 })
 
 test('with nothing to do no pod is left', async () => {
@@ -67,26 +67,29 @@ test('with nothing to do no pod is left', async () => {
   await allAtZero()
 })
 
-test('a delivery with a wrong signature is refused at the gateway', async () => {
+test('the gateway takes the ping of a new hook and refuses a wrong signature', async () => {
   const service = (await list('ksvc', NAMESPACE)).find(({ metadata }) => metadata.name === 'webhook-gateway')
   door = await openDoor(service?.status?.url ?? '')
+  const path = `/hooks/github/${world.hook.id}`
+  await world.alice('POST', '/repos/alice/calc/issues', { title: 'add subtracts', body: 'add(1, 2) is -1.' })
+  await world.connectHook(`${door.url}${path}`)
+  const ping = () => door.passed.find(({ event }) => event === 'ping')
+  await expect.poll(ping, { timeout: 30_000 }).toMatchObject({ status: 202 })
   const headers = {
     'content-type': 'application/json',
     'x-github-event': 'issues',
     'x-github-delivery': 'forged',
     'x-hub-signature-256': `sha256=${'0'.repeat(64)}`,
   }
-  expect(await door.send(`/hooks/github/${world.hook.id}`, headers, Buffer.from('{}'))).toMatchObject({ status: 401 })
-  await allAtZero()
+  expect(await door.send(path, headers, Buffer.from('{}'))).toMatchObject({ status: 401 })
 })
 
 test('with everything at zero a signed delivery goes through gateway and broker to the ledger', async () => {
-  await world.alice('POST', '/repos/alice/calc/issues', { title: 'add subtracts', body: 'add(1, 2) is -1.' })
-  await world.connectHook(`${door.url}/hooks/github/${world.hook.id}`)
+  await allAtZero()
   const since = performance.now()
   await world.alice('POST', '/repos/alice/calc/issues/1/labels', { labels: ['run:dev'] })
 
-  const labeled = () => door.passed.find(({ event }) => event === 'issues')
+  const labeled = () => door.passed.find(({ event, delivery }) => event === 'issues' && delivery !== 'forged')
   await expect
     .poll(labeled, { timeout: 30_000 })
     .toMatchObject({ status: 202, body: '{"state":"accepted","duplicate":false}' })
@@ -94,10 +97,10 @@ test('with everything at zero a signed delivery goes through gateway and broker 
     world.db
       .selectFrom('ledger')
       .innerJoin('outbox', 'outbox.id', 'ledger.outbox_id')
-      .select(['ledger.seq', 'outbox.type'])
+      .select(['outbox.type'])
       .where('outbox.event_id', '=', labeled()?.delivery ?? '')
       .executeTakeFirst()
-  await expect.poll(inLedger, { timeout: 60_000 }).toEqual({ seq: 1, type: 'com.github.issues.labeled' })
+  await expect.poll(inLedger, { timeout: 60_000 }).toEqual({ type: 'com.github.issues.labeled' })
   const [first, last] = [labeled()?.milliseconds, Math.round(performance.now() - since)]
   process.stdout.write(`from zero: answered 202 after ${first} ms, in the ledger after ${last} ms\n`)
 })
@@ -118,5 +121,5 @@ test('what the run says of itself comes to the ledger too, and nothing is lost',
   }
   await expect.poll(types, { timeout: 60_000 }).toContain('dev.codex-k8s.stage.approved.v1')
   const accounting = await world.db.selectFrom('accounting').selectAll().executeTakeFirst()
-  expect(accounting).toMatchObject({ lost: 0, accepted: 1 })
+  expect(accounting).toMatchObject({ lost: 0, accepted: 2 })
 })

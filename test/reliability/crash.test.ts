@@ -1,7 +1,11 @@
 import { describe, expect } from 'vitest'
+import type { Db } from '#shared/db/connect.ts'
 import { test } from '../support/database.ts'
+import { redeliverFailed } from '../support/deliveries.ts'
 import { expectOnceAndOnlyOnce } from '../support/invariants.ts'
-import { startWorld } from '../support/world.ts'
+import { startModel } from '../support/model.ts'
+import { endOf } from '../support/processes.ts'
+import { startWorld, type World, type WorldOptions } from '../support/world.ts'
 
 /** Each arrow of the protocol with its row, where it has one, and what it is called there. */
 const points: [point: string, row: string][] = [
@@ -29,33 +33,56 @@ const points: [point: string, row: string][] = [
   ['handle.after-commit change-publisher', 'C13'],
   ['reporter.before-create', 'comment'],
   ['reporter.after-create', 'comment'],
+  ['handle.after-commit status-reporter', 'comment'],
   ['audit.before-insert', 'C15'],
   ['audit.before-commit', 'C15'],
 ]
 
 describe('a process that is killed', () => {
-  test.for(points)('%s (%s): one run, one Job, one pull request, nothing lost', async ([point], { db, databaseUrl }) => {
-    const world = await startWorld({ db, databaseUrl, crashPoint: point })
-    await world.drain()
-    await world.arm()
+  test.for(points)(
+    '%s (%s): one run, one Job, one pull request, nothing lost',
+    async ([point], { db, databaseUrl }) => {
+      await runThroughCrash({ db, databaseUrl, crashPoint: point })
+      await expectNoOpenIntent(db)
+    },
+  )
 
-    const issue = await world.issue()
-    await world.label(issue)
-    expect(await world.functions().exited).toMatchObject({ signal: 'SIGKILL' })
-    await world.restart()
-    await world.expireLeases()
-    await redeliverFailed(world)
-    await world.drain()
-
-    await expectOnceAndOnlyOnce(world, db, { runs: 1 })
-  })
+  // The agent comes again and is not kept waiting by the stream that died; what that one reserved stays charged.
+  test.for([
+    ['model.after-reserve', 1],
+    ['model.before-settle', 2],
+  ] as const)(
+    '%s: the call that was cut is charged, the next one is answered',
+    async ([point, asked], { db, databaseUrl }) => {
+      const model = await startModel()
+      const change = { asks: true, files: { 'hello.txt': 'hello\n' } }
+      await runThroughCrash({ db, databaseUrl, crashPoint: point, change, modelUrl: model.url })
+      const calls = await db.selectFrom('model_calls').selectAll().orderBy('created_at').execute()
+      expect(calls.map(({ state }) => state)).toEqual(['charged', 'settled'])
+      expect(calls[0]?.charged_tokens).toBe(calls[0]?.reserved_tokens)
+      expect(calls[1]?.charged_tokens).toBe(105)
+      expect(model.asked()).toBe(asked)
+    },
+  )
 })
 
-/** What a person, or the reconciler, does with deliveries that the forge lists as failed. */
-async function redeliverFailed(world: Awaited<ReturnType<typeof startWorld>>): Promise<void> {
-  const [hook] = await world.person<{ id: number }[]>('GET', '/repos/maria/shop/hooks')
-  const deliveries = await world.person<{ id: number; status_code: number }[]>('GET', `/repos/maria/shop/hooks/${hook?.id}/deliveries`)
-  for (const { id, status_code } of deliveries) {
-    if (status_code !== 202) await world.person('POST', `/repos/maria/shop/hooks/${hook?.id}/deliveries/${id}/attempts`)
-  }
+/** One issue, one label, a SIGKILL on the way; then a restart, the forge's redelivery, and everything has come to its end once. */
+async function runThroughCrash(options: WorldOptions): Promise<World> {
+  const world = await startWorld(options)
+  await world.drain()
+  await world.arm()
+  await world.label(await world.issue())
+  expect(await endOf(world.functions())).toMatchObject({ signal: 'SIGKILL' })
+  await world.restart()
+  await world.expireLeases()
+  await redeliverFailed(world)
+  await world.drain()
+  await expectOnceAndOnlyOnce(world, options.db, { runs: 1 })
+  return world
+}
+
+/** What was tried outside is known to have happened: nothing is left that a later sweep would try again. */
+async function expectNoOpenIntent(db: Db): Promise<void> {
+  const open = await db.selectFrom('intents').select(['kind', 'name']).where('state', '=', 'intended').execute()
+  expect(open).toEqual([])
 }

@@ -12,7 +12,23 @@ export async function expectOnceAndOnlyOnce(world: World, db: Db, expected: { re
   const jobs = world.jobLedger().map(({ run, attempt }) => `${run}/${attempt}`)
   expect(new Set(jobs).size, 'no attempt was started twice').toBe(jobs.length)
   expect(new Set(world.jobLedger().map(({ run }) => run)).size, 'runs that were started').toBe(expected.runs)
+  const runs = await db.selectFrom('runs').select('state').where('state', '!=', 'refused').execute()
+  expect(
+    runs.map(({ state }) => state),
+    'ends of the runs',
+  ).toEqual(Array(expected.runs).fill('succeeded'))
+  await expectSentIsAccepted(world, db)
   await expectNothingLost(db)
+}
+
+/** What the outbox counts as sent, the broker has accepted: a row that is marked is not looked at by any relay again. */
+export async function expectSentIsAccepted({ broker }: World, db: Db): Promise<void> {
+  const accepted = new Set(broker.ledger.entries.filter(({ kind }) => kind === 'accepted').map(({ id }) => id))
+  const sent = await db.selectFrom('outbox').select(['event_id', 'type']).where('sent_at', 'is not', null).execute()
+  expect(
+    sent.filter(({ event_id }) => !accepted.has(event_id)),
+    'marked as sent and never accepted',
+  ).toEqual([])
 }
 
 /** accepted = done + pending + quarantined; the last query of every integration test. */
@@ -20,7 +36,13 @@ export async function expectNothingLost(db: Db): Promise<void> {
   const row = await db.selectFrom('accounting').selectAll().executeTakeFirstOrThrow()
   expect(row.done + row.pending + row.quarantined, 'accepted = done + pending + quarantined').toBe(row.accepted)
   expect(row).toMatchObject({ lost: 0, pending: 0, deliveries_pending: 0, unsent: 0 })
-  const { audited } = await db.selectFrom('ledger').select(({ fn }) => fn.countAll<number>().as('audited')).executeTakeFirstOrThrow()
-  const { written } = await db.selectFrom('outbox').select(({ fn }) => fn.countAll<number>().as('written')).executeTakeFirstOrThrow()
+  const { audited } = await db
+    .selectFrom('ledger')
+    .select(({ fn }) => fn.countAll<number>().as('audited'))
+    .executeTakeFirstOrThrow()
+  const { written } = await db
+    .selectFrom('outbox')
+    .select(({ fn }) => fn.countAll<number>().as('written'))
+    .executeTakeFirstOrThrow()
   expect(audited, 'every event is in the ledger').toBe(written)
 }

@@ -88,3 +88,13 @@ export function spawnNode(script: string, { env = {}, args = [], cwd }: SpawnOpt
     },
   }
 }
+
+/** How the process ended; fails with what it printed when it does not. */
+export async function endOf({ exited, lines }: NodeProcess, timeoutMs = 12_000): Promise<Exit> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const tell = () => reject(new Error(`it did not end within ${timeoutMs} ms; it printed:\n${lines.join('\n')}`))
+    timer = setTimeout(tell, timeoutMs)
+  })
+  return Promise.race([exited, late]).finally(() => clearTimeout(timer))
+}

@@ -48,6 +48,7 @@ function mayImportFunctions(path: string): boolean {
 /** Folders of `shared/` from the ground up; files directly in it are the ground. A layer imports what is below or beside it. */
 const layers: Readonly<Record<string, number>> = {
   '': 0,
+  'secret-scan': 0,
   events: 1,
   workflow: 1,
   job: 1,
@@ -79,11 +80,31 @@ function layerOf(path: string): string {
 }
 
 /** Exports of `shared/` that have fewer than two users, with the reason why they are there all the same. */
-const alone: Readonly<Record<string, string>> = {}
+const alone: Readonly<Record<string, string>> = {
+  'shared/crash-point.ts#armCrashPoint': 'the other half of crashPoint, for the process that tests kill',
+  'shared/db/migrate.ts#migrate': 'the migration Job and every local start; no function may',
+  'shared/edge/serve.ts#listen': 'serve is made of it; one machine runs all functions in one process',
+  'shared/events/subscriptions.ts#subscriptions': 'the table itself; triggers are held against it by a test',
+  'shared/events/subscriptions.ts#consumersOf': 'the rule of the table, beside it',
+  'shared/job/bundle.ts#CommitSha': 'part of the protocol between the platform and the agent',
+  'shared/job/bundle.ts#ApprovalPolicy': 'part of the manifest, and of the workflow file it comes from',
+  'shared/job/result.ts#Usage': 'part of the protocol between the platform and the agent',
+  'shared/job/token.ts#mintToken': 'the other half of verifyToken',
+  'shared/outbox/deliver.ts#deliver': 'the protocol; the edge of every consumer calls it',
+  'shared/outbox/deliver.ts#deliverOverdue': 'the protocol; the edge of every consumer calls it',
+  'shared/outbox/deliver.ts#quarantine': 'the protocol; the dead-letter sink and the sweep end there',
+  'shared/workflow/protected-paths.ts#protectedPaths': 'data of the workflow, apart for its reasons',
+  'shared/env.ts#Port': 'part of common; the stand-in for a model listens, too',
+  'shared/job/result.ts#MAX_CHANGED_PATHS': 'a limit of the protocol between the platform and the agent',
+  'shared/workflow/labels.ts#labels': 'the table itself; who connects a repository creates them',
+  'shared/workflow/reasons.ts#reasons': 'the table itself; its codes are a type of every function',
+  'shared/workflow/workflow.ts#parseWorkflow': 'a project may bring its own file; ours goes through it, too',
+}
 
 /**
  * What is in `shared/` has two users. Tests do not count; a type that another declaration of its own file speaks of is
- * part of that one. In `forge/` one user is enough: an adapter lies with the other capabilities of its forge.
+ * part of that one. In `forge/` one user is enough: an adapter lies with the
+ * other capabilities of its forge; and in `secret-scan/`, whose one door is made of its other files.
  */
 export function sharedUsers(files: Files, exceptions: Readonly<Record<string, string>> = alone): string[] {
   if (foldersIn(files, 'functions/').length === 0) return []
@@ -103,7 +124,7 @@ export function sharedUsers(files: Files, exceptions: Readonly<Record<string, st
       if (isType && (text.match(new RegExp(`\\b${name}\\b`, 'g'))?.length ?? 0) > 1) return []
       const key = `${path}#${name}`
       const count = new Set([...(users.get(key) ?? []), ...(users.get(`${path}#*`) ?? [])]).size
-      const needed = path.startsWith('shared/forge/') ? 1 : 2
+      const needed = /^shared\/(forge|secret-scan)\//.test(path) ? 1 : 2
       if (key in exceptions) return count < needed ? [] : [`${key}: has ${count} users and needs no exception any more`]
       return count < needed ? [`${key}: ${count === 1 ? 'one user' : 'no user'}`] : []
     })

@@ -2,25 +2,51 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
 // An agent that thinks nothing: it takes its input and hands in one small change. What it does is told by CHANGE, a JSON
-// object of path to text; `{"hang": true}` waits for ever, `{"exit": n}` ends at once without a result.
-const { RUN_GATEWAY_URL: gateway = '', RUN_TOKEN_FILE: tokenFile = '', CHANGE = '{"files":{"hello.txt":"hello\\n"}}' } = process.env
-const change = JSON.parse(CHANGE) as { files?: Record<string, string>; hang?: boolean; exit?: number }
-const [token] = readFileSync(tokenFile, 'utf8').split('\n')
+// object of path to text; `{"hang": true}` waits for ever, `{"exit": n}` ends at once without a result,
+// `{"asks": true}` asks the model first.
+const {
+  RUN_GATEWAY_URL: gateway = '',
+  MODEL_GATEWAY_URL: model = '',
+  RUN_TOKEN_FILE: tokenFile = '',
+  CHANGE = '{"files":{"hello.txt":"hello\\n"}}',
+} = process.env
+const change = JSON.parse(CHANGE) as { files?: Record<string, string>; hang?: boolean; exit?: number; asks?: boolean }
+const [token, modelToken] = readFileSync(tokenFile, 'utf8').split('\n')
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 const call = async (method: string, path: string, body?: string): Promise<Response> => {
   for (let attempt = 1; ; attempt += 1) {
-    const response = await fetch(`${gateway}/v1/${path}`, { method, headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: body ?? null }).catch(() => undefined)
+    const response = await fetch(`${gateway}/v1/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: body ?? null,
+    }).catch(() => undefined)
     if (response !== undefined && response.status < 500) return response
     if (attempt === 200) process.exit(1)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
 
+// Until an answer came whole: one that is cut, or a stream of before that is still held to be open, is asked again.
+const ask = async (): Promise<void> => {
+  for (let attempt = 1; attempt <= 200; attempt += 1) {
+    const response = await fetch(`${model}/v1/responses`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${modelToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ stream: true, input: 'Say hello.' }),
+    }).catch(() => undefined)
+    const text = await response?.text().catch(() => '')
+    if (response?.status === 200 && text?.includes('response.completed')) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  process.exit(1)
+}
+
 const answer = await call('GET', 'input')
 if (answer.status !== 200) process.exit(1)
 const input = (await answer.json()) as { manifest: { base: { commit: string } } }
 if (change.exit !== undefined) process.exit(change.exit)
+if (change.asks === true) await ask()
 if (change.hang === true) await new Promise(() => setInterval(() => {}, 1_000))
 await call('POST', 'progress', JSON.stringify({ sequence: 1, kind: 'command', text: 'working' }))
 const files = Object.entries(change.files ?? {})
@@ -31,7 +57,13 @@ const result = await call(
   JSON.stringify({
     outcome: 'succeeded',
     base: input.manifest.base.commit,
-    changes: files.map(([path, text]) => ({ kind: 'write', path, mode: '100644', blob: sha256(text), bytes: Buffer.byteLength(text) })),
+    changes: files.map(([path, text]) => ({
+      kind: 'write',
+      path,
+      mode: '100644',
+      blob: sha256(text),
+      bytes: Buffer.byteLength(text),
+    })),
     message: { title: 'Say hello', summary: 'Adds a greeting.', tests: 'None.' },
     session: null,
     log: null,

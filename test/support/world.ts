@@ -33,6 +33,10 @@ export interface WorldOptions {
   readonly seed?: Partial<SeedInput>
   /** Runs at a time; default 2. */
   readonly maxActive?: number
+  /** The bundle with the functions, when it is not the ordinary one. */
+  readonly functions?: string
+  /** Root of the model's API; by default nobody answers there. */
+  readonly modelUrl?: string
 }
 
 /** Forge, broker and functions around one database, with a connected repository `maria/shop`. */
@@ -44,8 +48,8 @@ export interface World {
   readonly hookSecret: string
   /** The process that runs the functions now. */
   functions(): NodeProcess
-  /** Starts the functions again. */
-  restart(): Promise<void>
+  /** Starts the functions again, perhaps to die at another crash point once that is armed. */
+  restart(crashPoint?: string): Promise<void>
   /** From here on the functions die at the crash point. */
   arm(): Promise<void>
   /** The address of a function. */
@@ -62,6 +66,8 @@ export interface World {
   drain(): Promise<void>
   sweep(): Promise<void>
   forgeLedger(kind?: string): Promise<ForgeEntry[]>
+  /** The folder that holds one folder per Job. */
+  readonly jobs: string
   /** Processes that really started, one line each. */
   jobLedger(): { run: string; attempt: number; uid: string }[]
 }
@@ -72,7 +78,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'world-'))
   chmodSync(folder, 0o711)
   onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
-  const ports = Object.fromEntries(await Promise.all(FUNCTIONS.map(async (name) => [name, await freePort()]))) as FunctionsOptions['ports']
+  const ports = Object.fromEntries(
+    await Promise.all(FUNCTIONS.map(async (name) => [name, await freePort()])),
+  ) as FunctionsOptions['ports']
   const url = (name: string) => localUrl(ports, name)
 
   const forge = await startForge({
@@ -83,19 +91,36 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         { login: 'theo', id: 1002, token: 'theo-token' },
         { login: 'eve', id: 1003, token: 'eve-token' },
       ],
-      repos: [{ owner: 'maria', name: 'shop', files: { 'README.md': '# shop\n', 'src/a.js': '1\n' }, collaborators: { theo: 'triage' }, labels: ['run:dev', 'bug'] }],
+      repos: [
+        {
+          owner: 'maria',
+          name: 'shop',
+          files: { 'README.md': '# shop\n', 'src/a.js': '1\n' },
+          collaborators: { theo: 'triage' },
+          labels: ['run:dev', 'bug'],
+        },
+      ],
       app: { app_id: 7, slug: 'codex-k8s' },
       ...options.seed,
     },
   })
   onTestFinished(() => forge.close())
-  const [app] = (await (await fetch(`${forge.url}/_forge/apps`)).json()) as { id: number; privateKey: string; bot: { id: number }; installations: { id: number }[] }[]
+  const [app] = (await (await fetch(`${forge.url}/_forge/apps`)).json()) as {
+    id: number
+    privateKey: string
+    bot: { id: number }
+    installations: { id: number }[]
+  }[]
   const authDir = join(folder, 'auth')
   mkdirSync(authDir)
   writeFileSync(join(authDir, 'app-id'), String(app?.id))
   writeFileSync(join(authDir, 'private-key.pem'), app?.privateKey ?? '')
 
-  const broker = await startBroker({ eventing: new URL('../../eventing/', import.meta.url), resolve: url, backoffScale: 0.1 })
+  const broker = await startBroker({
+    eventing: new URL('../../eventing/', import.meta.url),
+    resolve: url,
+    backoffScale: 0.1,
+  })
   onTestFinished(() => broker.stop())
 
   const person: World['person'] = async (method, path, body, token = 'maria-token') => {
@@ -119,16 +144,18 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   if (options.maxActive !== undefined) await db.updateTable('projects').set({ max_active: options.maxActive }).execute()
   const hookUrl = `${url('webhook-gateway')}${connected.hookPath}`
 
+  const jobs = join(folder, 'jobs')
+  const started = join(jobs, 'ledger.jsonl')
   const functionsOptions: FunctionsOptions = {
     databaseUrl: options.databaseUrl,
     brokerUrl: broker.url,
     ports,
     forge: { url: forge.url, authDir },
     secretsDir: join(folder, 'secrets'),
-    model: { url: 'http://127.0.0.1:9', key: '', names: ['gpt-5.4-mini'] },
+    model: { url: options.modelUrl ?? 'http://127.0.0.1:9', key: '', names: ['gpt-5.4-mini'] },
     tokenKey: 'a key of the test, long enough for anything',
     launcher: {
-      directory: join(folder, 'jobs'),
+      directory: jobs,
       supervisor: root('functions/stage-dispatcher/supervise.ts'),
       command: [process.execPath, root('test/support/stub-agent.ts')],
       env: { PATH: process.env['PATH'] ?? '', ...(options.change && { CHANGE: JSON.stringify(options.change) }) },
@@ -137,8 +164,11 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   }
   let functions: NodeProcess | undefined
   const start = async (crashPoint?: string) => {
-    const env = { FUNCTIONS: JSON.stringify(functionsOptions), ...(crashPoint !== undefined && { CRASH_POINT: crashPoint }) }
-    functions = spawnNode(inject('functions'), { env })
+    const env = {
+      FUNCTIONS: JSON.stringify(functionsOptions),
+      ...(crashPoint !== undefined && { CRASH_POINT: crashPoint }),
+    }
+    functions = spawnNode(options.functions ?? inject('functions'), { env })
     await functions.waitForLine(/"ready":true/)
   }
   await start(options.crashPoint)
@@ -147,10 +177,14 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     await functions?.waitForLine(/"armed":true/)
   }
   // Only now, so that the ping finds somebody.
-  await person('POST', '/repos/maria/shop/hooks', { name: 'web', active: true, events: ['issues'], config: { url: hookUrl, content_type: 'json', secret: connected.secret } })
+  await person('POST', '/repos/maria/shop/hooks', {
+    name: 'web',
+    active: true,
+    events: ['issues'],
+    config: { url: hookUrl, content_type: 'json', secret: connected.secret },
+  })
 
   const sweep = async () => void (await fetch(`${url('reconciler')}/sweep?grace=0`, { method: 'POST' }))
-  const jobs = join(folder, 'jobs', 'ledger.jsonl')
   return {
     broker,
     forgeUrl: forge.url,
@@ -158,7 +192,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     hookUrl,
     hookSecret: connected.secret,
     functions: () => functions as NodeProcess,
-    restart: () => start(),
+    restart: start,
     arm,
     url,
     person,
@@ -171,26 +205,57 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     },
     sweep,
     async expireLeases() {
-      await db.updateTable('outbox').set({ lease_until: sql`now()` }).where('lease', 'is not', null).execute()
-      await db.updateTable('comments').set({ lease_until: sql`now()` }).where('lease', 'is not', null).execute()
+      await db
+        .updateTable('outbox')
+        .set({ lease_until: sql`now()` })
+        .where('lease', 'is not', null)
+        .execute()
+      await db
+        .updateTable('comments')
+        .set({ lease_until: sql`now()` })
+        .where('lease', 'is not', null)
+        .execute()
+      await db
+        .updateTable('model_calls')
+        .set({ expires_at: sql`now()` })
+        .where('state', '=', 'reserved')
+        .execute()
     },
     async drain() {
+      // Twice in a row: what ends a run may set off a webhook after its own delivery was looked at.
+      let quiet = 0
       await eventually(
         async () => {
           await sweep()
           await broker.idle()
           const { pending } = (await (await fetch(`${forge.url}/_forge/idle`)).json()) as { pending: number }
           const accounting = await db.selectFrom('accounting').selectAll().executeTakeFirstOrThrow()
-          const active = await db.selectFrom('runs').select('state').where('state', 'not in', ['refused', 'succeeded', 'failed', 'cancelled']).execute()
+          const active = await db
+            .selectFrom('runs')
+            .select('state')
+            .where('state', 'not in', ['refused', 'succeeded', 'failed', 'cancelled'])
+            .execute()
           const behind = await db.selectFrom('comments').select('run_id').whereRef('wanted', '>', 'done').execute()
-          if (pending + accounting.deliveries_pending + accounting.unsent + active.length + behind.length === 0) return true
+          const held = pending + accounting.deliveries_pending + accounting.unsent + active.length + behind.length
+          quiet = held === 0 ? quiet + 1 : 0
+          if (held === 0) return quiet === 2
           throw new Error(JSON.stringify({ pending, accounting, active, behind: behind.length }))
         },
-        { what: 'everything to be done', timeoutMs: 20_000, everyMs: 100 },
+        { what: 'everything to be done', timeoutMs: 20_000, everyMs: 50 },
       )
     },
-    forgeLedger: async (kind) => (await (await fetch(`${forge.url}/_forge/ledger${kind === undefined ? '' : `?kind=${kind}`}`)).json()) as ForgeEntry[],
-    jobLedger: () => (existsSync(jobs) ? readFileSync(jobs, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line)) : []),
+    forgeLedger: async (kind) =>
+      (await (
+        await fetch(`${forge.url}/_forge/ledger${kind === undefined ? '' : `?kind=${kind}`}`)
+      ).json()) as ForgeEntry[],
+    jobs,
+    jobLedger: () =>
+      existsSync(started)
+        ? readFileSync(started, 'utf8')
+            .trimEnd()
+            .split('\n')
+            .map((line) => JSON.parse(line))
+        : [],
   }
 }
 

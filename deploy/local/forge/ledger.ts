@@ -16,7 +16,7 @@ export interface LedgerEntry {
 /** The forge's own record of effects: what tests hold our claims against. */
 export interface Ledger {
   add(kind: string, details: Readonly<Record<string, unknown>>): void
-  read(kind?: string | undefined, after?: number): LedgerEntry[]
+  read(kind?: string, after?: number): LedgerEntry[]
   close(): void
 }
 

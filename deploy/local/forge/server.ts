@@ -130,7 +130,7 @@ function listen(forge: Forge, emit: Emit, data: string, limit: number): Listener
     if (!path.startsWith('/_forge/')) {
       response.on('close', () => record(forge, request, response))
     }
-    if (!isGitRequest(path)) return void (await rest(request, response))
+    if (!isGitRequest(path)) return rest(request, response)
     try {
       await serveGit(forge, repositories, request, response)
     } catch (error) {

@@ -43,6 +43,11 @@ export const goodChangeSets: readonly GoodChangeSet[] = [
     paths: ['scripts/build.sh'],
   },
   {
+    name: 'edits a program that does not start with #!',
+    steps: [write('scripts/gradle', '@echo on\n', '100755')],
+    paths: ['scripts/gradle'],
+  },
+  {
     name: 'adds a script',
     steps: [write('scripts/test.sh', '#!/usr/bin/env bash\n', '100755')],
     paths: ['scripts/test.sh'],

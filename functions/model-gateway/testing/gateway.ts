@@ -16,7 +16,11 @@ export interface Gateway {
   readonly log: () => string
   readonly relayed: string[]
   /** `POST /v1/responses`, or what the options say, with the run's token. */
-  ask(run: Pick<TestRun, 'token'>, body?: unknown, options?: { path?: string; method?: string; signal?: AbortSignal }): Promise<Response>
+  ask(
+    run: Pick<TestRun, 'token'>,
+    body?: unknown,
+    options?: { path?: string; method?: string; signal?: AbortSignal },
+  ): Promise<Response>
 }
 
 type Start = (modelUrl: string, options?: { readonly key?: string; readonly leaseSeconds?: number }) => Promise<Gateway>
@@ -31,7 +35,11 @@ export const test = databaseTest.extend<{ startGateway: Start }>({
       const lines: string[] = []
       const relayed: string[] = []
       const relay = { after: async (ids: readonly string[]) => void relayed.push(...ids), overdue: async () => 0 }
-      const clients = { db: connect(databaseUrl, { name: 'model-gateway' }), relay, log: pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }) }
+      const clients = {
+        db: connect(databaseUrl, { name: 'model-gateway' }),
+        relay,
+        log: pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
+      }
       const served = await listen(create({ modelUrl, modelKey: key, runTokenKey, leaseSeconds }, clients), { port: 0 })
       started.push(served)
       return { url: served.url, log: () => lines.join(''), relayed, ask: asking(served.url, leave.signal) }

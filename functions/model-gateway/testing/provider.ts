@@ -76,3 +76,13 @@ export function refuseWith(status: number, body: object = {}, headers: Record<st
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
   }
 }
+
+/** Begins every answer; the test has the open ones and says how they end. */
+export function held(): { readonly open: ServerResponse[]; readonly answer: (response: ServerResponse) => void } {
+  const open: ServerResponse[] = []
+  const answer = (response: ServerResponse) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(events({ type: 'response.created' }))
+    open.push(response)
+  }
+  return { open, answer }
+}

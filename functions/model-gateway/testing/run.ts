@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
-import type { RunState } from '#shared/db/schema.ts'
+import type { Row, RunState } from '#shared/db/schema.ts'
 import { digestOf, sha256 } from '#shared/digest.ts'
 import type { Manifest } from '#shared/job/bundle.ts'
 import { mintToken, type AttemptRef } from '#shared/job/token.ts'
@@ -37,7 +37,10 @@ export interface TestRun {
 }
 
 /** Writes a project, an issue, a bundle and a run that works on it. */
-export async function startRun(db: Db, options: { readonly budget?: Partial<Manifest['budget']>; readonly state?: RunState } = {}): Promise<TestRun> {
+export async function startRun(
+  db: Db,
+  options: { readonly budget?: Partial<Manifest['budget']>; readonly state?: RunState } = {},
+): Promise<TestRun> {
   const number = 1 + Math.floor(Math.random() * 1e9)
   const own: Manifest = { ...manifest, budget: { ...manifest.budget, ...options.budget } }
   const digest = digestOf(own)
@@ -48,10 +51,20 @@ export async function startRun(db: Db, options: { readonly budget?: Partial<Mani
     .returning('id')
     .executeTakeFirstOrThrow()
   await db.insertInto('subjects').values({ project_id: project.id, id: '70', kind: 'issue', number: 7 }).execute()
-  await db.insertInto('bundles').values({ digest, manifest: JSON.stringify(own) }).onConflict((same) => same.doNothing()).execute()
+  await db
+    .insertInto('bundles')
+    .values({ digest, manifest: JSON.stringify(own) })
+    .onConflict((same) => same.doNothing())
+    .execute()
   const change = await db
     .insertInto('changes')
-    .values({ project_id: project.id, subject_id: '70', base_ref: 'main', base_commit: '0'.repeat(40), branch: 'agent/7-1' })
+    .values({
+      project_id: project.id,
+      subject_id: '70',
+      base_ref: 'main',
+      base_commit: '0'.repeat(40),
+      branch: 'agent/7-1',
+    })
     .returning('id')
     .executeTakeFirstOrThrow()
   const { id } = await db
@@ -86,4 +99,14 @@ export async function addAttempt(db: Db, run: string, attempt: number): Promise<
     .returning('fence')
     .executeTakeFirstOrThrow()
   return { run, attempt, fence }
+}
+
+/** Every call to a model, oldest first. */
+export function calls(db: Db): Promise<Row<'model_calls'>[]> {
+  return db.selectFrom('model_calls').selectAll().orderBy('created_at').execute()
+}
+
+/** Every event with its record. */
+export function outbox(db: Db): Promise<Pick<Row<'outbox'>, 'id' | 'record'>[]> {
+  return db.selectFrom('outbox').select(['id', 'record']).execute()
 }

@@ -1,9 +1,9 @@
 import type { Octokit } from '@octokit/core'
 import type { Endpoints } from '@octokit/types'
 import { RetryLater } from '#shared/errors.ts'
-import { branchName, numeric, ownerAndName } from './address.ts'
+import { branchName, ownerAndName } from './address.ts'
 import type { RepositoryRef } from './address.ts'
-import { Refused, found } from './failure.ts'
+import { Refused } from './failure.ts'
 import { GHOST } from './ghost.ts'
 
 /** A pull request as it is now. */
@@ -75,17 +75,6 @@ export async function openPullRequest(
   }
 }
 
-/** A pull request. Undefined: none with this number, or not visible. */
-export async function readPullRequest(
-  octokit: Octokit,
-  repository: RepositoryRef,
-  number: number,
-): Promise<PullRequest | undefined> {
-  const address = { ...ownerAndName(repository), pull_number: numeric(number) }
-  const data = await found(octokit.request('GET /repos/{owner}/{repo}/pulls/{pull_number}', address))
-  return data && toPullRequest(data)
-}
-
 async function findByHead(octokit: Octokit, repository: RepositoryRef, head: string, marker: string) {
   const { owner, repo } = ownerAndName(repository)
   const query = { owner, repo, head: `${owner}:${head}`, state: 'all' as const, per_page: 100 }
@@ -100,9 +89,7 @@ async function findByHead(octokit: Octokit, repository: RepositoryRef, head: str
 
 const isOpen = (pull: PullRequest) => pull.state === 'open'
 
-type Raw =
-  | Endpoints['GET /repos/{owner}/{repo}/pulls']['response']['data'][number]
-  | Endpoints['GET /repos/{owner}/{repo}/pulls/{pull_number}']['response']['data']
+type Raw = Endpoints['GET /repos/{owner}/{repo}/pulls']['response']['data'][number]
 
 const toPullRequest = (data: Raw): PullRequest => ({
   number: data.number,

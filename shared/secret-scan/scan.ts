@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { canarySearch } from './canary-search.ts'
-import { findTokens } from './secret-patterns.ts'
-import type { Hit, SecretCode } from './secret-patterns.ts'
+import { findTokens } from './patterns.ts'
+import type { Hit, SecretCode } from './patterns.ts'
 import { unpack } from './unpack.ts'
 
 /** One thing that would leave with a change: title, body, branch, commit message, a path, a blob (at most 8 MiB). */
@@ -27,7 +27,7 @@ const MAX_SECRET_FINDINGS = 20
 /**
  * Looks for `canaries`, the exact values that must never leave, and for tokens of known kinds, in every channel and
  * in what is packed or encoded in it. A net, not a wall: whoever may choose an encoding gets past any scan, so the
- * agent is given nothing worth the trouble. Time grows with the bytes only: about 200 ms for a blob of 8 MiB.
+ * agent is given nothing worth the trouble. Time grows with the bytes only: 0.2 to 0.4 s for a blob of 8 MiB.
  */
 export function scan(channels: readonly Channel[], canaries: readonly string[]): SecretFinding[] {
   const findCanary = canarySearch(canaries)

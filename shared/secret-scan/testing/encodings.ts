@@ -24,6 +24,10 @@ export const encodings: Readonly<Record<string, (secret: string) => string | Uin
       .map((line) => `  '${line}'`)
       .join(' +\n'),
   'base64 of UTF-16': (secret) => base64(Buffer.from(`$k = "${secret}"`, 'utf16le')),
+  'base64 of UTF-16 in quoted lines': (secret) =>
+    cut(base64(Buffer.from(secret, 'utf16le')), 9)
+      .map((line) => `'${line}'`)
+      .join(' +\n'),
   'base64 of base64': (secret) => base64(base64(`key=${secret}`)),
   hex: (secret) => hex(secret),
   'hex in capitals': (secret) => hex(secret).toUpperCase(),
@@ -41,6 +45,8 @@ export const encodings: Readonly<Record<string, (secret: string) => string | Uin
       .map((pair) => `\\u00${pair}`)
       .join(''),
   url: (secret) => encodeURIComponent(`?k=${secret}&`),
+  'url, every other character': (secret) =>
+    secret.replace(/(.)(.)/g, (_, first: string, second: string) => `%${hex(first)}${second}`),
   'url, every character': (secret) =>
     cut(hex(secret), 2)
       .map((pair) => `%${pair}`)
@@ -53,6 +59,8 @@ export const encodings: Readonly<Record<string, (secret: string) => string | Uin
       .map((line) => `"${line}"`)
       .join(' +\n  '),
   'zlib and base64': (secret) => base64(deflateSync(`some text, then ${secret}`)),
+  'zlib and base64, the second of two': (secret) =>
+    `${base64('a first one, long enough')}, ${base64(deflateSync(`then ${secret}`))}`,
   'split across lines': (secret) => cut(secret, 5).join('\n'),
   'split across comments': (secret) => cut(secret, 5).join('\n// '),
   'split across strings': (secret) =>

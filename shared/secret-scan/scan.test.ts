@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { sha256 } from '#shared/digest.ts'
 import { mintToken } from '#shared/job/token.ts'
-import { scan } from './secret-scan.ts'
+import { scan } from './scan.ts'
 import { base64, encodings, hex, reverse } from './testing/encodings.ts'
 
 const canary = 'Zq7-rT2_wK9pL4.xV8mN3cB6'
@@ -179,6 +179,7 @@ describe('J3: what a scan says and costs', () => {
     { name: 'a file of quotes and gzip', text: filled(`H4sI"${' '.repeat(70)}`), codes: ['unscannable'] },
     { name: 'a file of starts of keys', text: filled('-sk-'), codes: ['unscannable'] },
     { name: 'a file of starts of web tokens', text: filled('.eyJaaaaaaaaaaaa'), codes: ['unscannable'] },
+    { name: 'a file of hexadecimal in hexadecimal in hexadecimal', text: filled('34'), codes: ['unscannable'] },
     { name: 'a file of percent signs', text: filled('%4'), codes: [] },
     { name: 'random bytes', text: randomBytes(size), codes: [] },
     { name: 'random base64', text: base64(randomBytes(size * 0.75)), codes: [] },

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 
 /** Canaries with fewer letters and digits are not looked for: they would be found by chance. */
-export const MIN_CANARY_CHARACTERS = 8
+const MIN_CANARY_CHARACTERS = 8
 
 /**
  * Letters and digits by byte, in one case; 0 for all else. What remains of a text is the same whether a secret is
