@@ -23,10 +23,12 @@ if (options === undefined) {
 
 let stack: Stack | undefined
 let stopping = false
-const stop = async (status: number) => {
+const stop = async (status: number, reason?: unknown) => {
   if (stopping) return
   stopping = true
   await stack?.close()
+  // Last, so that nothing is printed after it.
+  if (reason !== undefined) console.error(wrong(reason))
   process.exit(status)
 }
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -45,10 +47,7 @@ try {
   )
   stack = await startStack(options, story.say, story.logTo)
   const running = stack
-  void stack.broken.then(async (reason) => {
-    console.error(wrong(reason))
-    await stop(1)
-  })
+  void stack.broken.then((reason) => stop(1, reason))
   const demo = await createDemo(stack)
   story.say(`${demo.repository} is there, with issue #${demo.issue}: ${demo.title}`)
   story.begin()
@@ -68,8 +67,5 @@ try {
   if (options.once) await stop(0)
   else tryNext(running, demo, print)
 } catch (error) {
-  if (!stopping) {
-    console.error(wrong(error))
-    await stop(1)
-  }
+  await stop(1, error)
 }

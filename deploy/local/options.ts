@@ -12,6 +12,8 @@ export interface Options {
   readonly port: number
   /** Every log line of every function. */
   readonly verbose: boolean
+  /** Folder of what outlives a start; default `.local` in the checkout. */
+  readonly home: string | undefined
   readonly model: { readonly url: string; readonly key: string; readonly name: string | undefined } | undefined
 }
 
@@ -26,7 +28,8 @@ export const usage = `npm start -- [OPTION]...
 
   OPENAI_API_KEY        use a real model; without it a scripted one plays the engineer
   OPENAI_BASE_URL       another provider with the Responses API, e.g. http://127.0.0.1:11434/v1
-  MODEL                 its model, default the one of the stage`
+  MODEL                 its model, default the one of the stage
+  CODEX_K8S_HOME        folder of the database, the keys and the Jobs, default .local here`
 
 /** Reads arguments and environment. Throws an Error that says what is wrong; undefined when help was asked for. */
 export function readOptions(
@@ -56,6 +59,7 @@ export function readOptions(
     unsafeNoSandbox: values['unsafe-no-sandbox'],
     port,
     verbose: values.verbose,
+    home: env['CODEX_K8S_HOME'] || undefined,
     model: wanted
       ? { url: (url || 'https://api.openai.com/v1').replace(/\/+$/, ''), key: key ?? '', name: name || undefined }
       : undefined,

@@ -56,7 +56,7 @@ export async function startStack(
     for (const closer of closers.splice(0).toReversed()) await closer()
   }
   try {
-    const state = takeState(fileURLToPath(new URL('../../.local', import.meta.url)))
+    const state = takeState(options.home ?? fileURLToPath(new URL('../../.local', import.meta.url)))
     closers.push(state.release)
     const [launcher, database] = await Promise.all([
       prepareAgents(

@@ -21,7 +21,7 @@ export interface Request {
   /** As in the signed event. */
   readonly asked: { readonly title: string; readonly body: string }
   readonly current: Current | undefined
-  readonly comments: readonly { readonly updatedAt: Date }[]
+  readonly comments: readonly { readonly updatedAt: Date; readonly edited: boolean }[]
   /** When the forge recorded the label event. */
   readonly labelledAt: Date
   readonly contentBytes: number
@@ -52,7 +52,10 @@ export function decide(request: Request): Decision {
   }
   if (!request.stageConfigured) return refuse('stage_not_configured', request.label)
   if (current.title !== request.asked.title || current.body !== request.asked.body) return refuse('stale_content')
-  if (request.comments.some(({ updatedAt }) => updatedAt > request.labelledAt)) return refuse('stale_content')
+  // The forge counts whole seconds: an edit within the label's own second may be the later of the two.
+  const before = (comment: Request['comments'][number]) =>
+    comment.edited ? comment.updatedAt < request.labelledAt : comment.updatedAt <= request.labelledAt
+  if (!request.comments.every(before)) return refuse('stale_content')
   if (request.contentBytes > MAX_CONTENT_BYTES) return refuse('content_too_large')
   if (request.baseCommit === undefined) return refuse('base_missing')
   const model = chosen(current.labels, 'ai-model:')

@@ -14,7 +14,12 @@ export const IssuesEvent = v.object({
     pull_request: v.optional(v.unknown()),
   }),
   label: v.optional(v.object({ name: v.string() })),
-  sender: v.object({ id: Id, login: v.string(), type: v.string() }),
+  // It stands in commits and comments: letters, digits and hyphens, `[bot]` for an App.
+  sender: v.object({
+    id: Id,
+    login: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,100}(\[bot\])?$/)),
+    type: v.string(),
+  }),
   repository: v.object({ id: Id, full_name: v.string() }),
 })
 export type IssuesEvent = v.InferOutput<typeof IssuesEvent>

@@ -24,6 +24,7 @@ export function githubForge(github: GitHub, project: Project): Forge {
       const subject = await readSubject(octokit, repo, number)
       return (
         subject && {
+          id: subject.id,
           open: subject.state === 'open',
           locked: subject.locked,
           title: subject.title,

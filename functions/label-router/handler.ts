@@ -5,7 +5,8 @@ import type { Delivered } from '#shared/events/delivered.ts'
 import { EVENT_TYPES, RunEvent } from '#shared/events/types.ts'
 import type { TaskContent } from '#shared/job/bundle.ts'
 import type { Handler, Settlement, Writer } from '#shared/outbox/deliver.ts'
-import { labelGroup } from '#shared/workflow/labels.ts'
+import { schemaProblems } from '#shared/schema-problems.ts'
+import { labelGroup, renamesIn } from '#shared/workflow/labels.ts'
 import { askPolicy, mayAsk, type Permission } from '#shared/workflow/may-ask.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import type { Workflow } from '#shared/workflow/workflow.ts'
@@ -30,7 +31,7 @@ export interface Intent {
 export interface Forge {
   labelEvent(number: number, label: string, actorId: string, notAfter: Date): Promise<Intent['labelEvent'] | undefined>
   permission(login: string): Promise<{ readonly actorId: string; readonly permission: Permission }>
-  subject(number: number): Promise<(Omit<Current, 'labels'> & { readonly labels: readonly string[] }) | undefined>
+  subject(number: number): Promise<(Current & { readonly id: string }) | undefined>
   comments(
     number: number,
     notAfter: Date,
@@ -67,7 +68,7 @@ export function labelRouter(deps: Deps): Handler {
   return async (event) => {
     if (event.type === EVENT_TYPES.stageDue) return judgeAgain(deps, event)
     const parsed = v.safeParse(IssuesEvent, event.data)
-    if (!parsed.success) throw new PermanentError(`not an issues event: ${v.summarize(parsed.issues).slice(0, 300)}`)
+    if (!parsed.success) throw new PermanentError(`not an issues event: ${schemaProblems(parsed.issues)}`)
     const project = event.projectId === null ? undefined : await deps.project(event.projectId)
     if (project === undefined || project.state !== 'connected')
       return { outcome: 'ignored: the repository is not connected' }
@@ -78,7 +79,7 @@ export function labelRouter(deps: Deps): Handler {
 }
 
 async function labelled(deps: Deps, project: Project, change: IssuesEvent): Promise<Settlement> {
-  const known = labelGroup(change.label?.name ?? '', renames(project))
+  const known = labelGroup(change.label?.name ?? '', renamesIn(project.settings))
   if (known?.group !== 'run') return { outcome: 'ignored: not a run label' }
   const forge = deps.forge(project)
   const { issue, sender } = change
@@ -96,10 +97,11 @@ async function labelled(deps: Deps, project: Project, change: IssuesEvent): Prom
     forge.base(),
   ])
   const comments = allComments.filter(({ authorId }) => authorId !== project.own_actor_id)
+  // Half a surrogate pair has no canonical form, and no bytes that an agent could read.
   const content: TaskContent = {
-    title: issue.title,
-    body: issue.body ?? '',
-    comments: comments.map(({ author, createdAt, body }) => ({ author, createdAt, body })),
+    title: issue.title.toWellFormed(),
+    body: (issue.body ?? '').toWellFormed(),
+    comments: comments.map(({ author, createdAt, body }) => ({ author, createdAt, body: body.toWellFormed() })),
   }
   const stageId = known.label.slice('run:'.length)
   const stage = deps.workflow.stages.find(({ id }) => id === stageId)
@@ -108,9 +110,12 @@ async function labelled(deps: Deps, project: Project, change: IssuesEvent): Prom
     isPullRequest: issue.pull_request !== undefined,
     stageConfigured: stage !== undefined,
     mayAsk: mayAsk({ id: sender.id, type: sender.type, now }, askPolicy(project.settings)),
-    asked: { title: content.title, body: content.body },
-    current: subject && { ...subject, labels: knownLabels(project, subject.labels) },
-    comments: comments.map(({ updatedAt }) => ({ updatedAt: new Date(updatedAt) })),
+    asked: { title: issue.title, body: issue.body ?? '' },
+    current: currentOf(project, issue.id, subject),
+    comments: comments.map(({ createdAt, updatedAt }) => ({
+      updatedAt: new Date(updatedAt),
+      edited: updatedAt !== createdAt,
+    })),
     labelledAt: labelEvent.createdAt,
     contentBytes: contentBytes(content),
     baseCommit: base?.commit,
@@ -145,14 +150,10 @@ async function labelled(deps: Deps, project: Project, change: IssuesEvent): Prom
 }
 
 async function takenAway(deps: Deps, project: Project, change: IssuesEvent): Promise<Settlement> {
-  const known = labelGroup(change.label?.name ?? '', renames(project))
+  const known = labelGroup(change.label?.name ?? '', renamesIn(project.settings))
   if (change.action === 'unlabeled' && known?.group !== 'run') return { outcome: 'ignored: not a run label' }
   const subject = await deps.forge(project).subject(change.issue.number)
-  const reason = decideCancel(
-    change.action,
-    known?.label,
-    subject && { ...subject, labels: knownLabels(project, subject.labels) },
-  )
+  const reason = decideCancel(change.action, known?.label, currentOf(project, change.issue.id, subject))
   if (reason === undefined) return { outcome: 'ignored: it is not so any more' }
   const stage = reason === 'label_removed' ? known?.label.slice('run:'.length) : undefined
   return {
@@ -168,10 +169,14 @@ async function judgeAgain(deps: Deps, event: Delivered): Promise<Settlement> {
   const project = await deps.project(run.project_id)
   if (project === undefined) throw new PermanentError(`run ${run.id} has no project`)
   const forge = deps.forge(project)
+  if ((await forge.repositoryId()) !== project.repository_id) {
+    const gone = (writer: Writer) => deps.cancelRuns(writer, project, run.subject_id, run.stage, 'repository_gone')
+    return { outcome: 'cancels: repository_gone', write: gone }
+  }
   const [now, subject] = await Promise.all([forge.permission(run.requester_login), forge.subject(run.subject_number)])
   const allowed = mayAsk({ id: run.requester_id, type: 'User', now }, askPolicy(project.settings))
   const reason = allowed
-    ? decideCancel('unlabeled', run.label, subject && { ...subject, labels: knownLabels(project, subject.labels) })
+    ? decideCancel('unlabeled', run.label, currentOf(project, run.subject_id, subject))
     : 'actor_revoked'
   if (reason === undefined) return { outcome: 'still wanted', write: (writer) => deps.renewRun(writer, run.id) }
   return {
@@ -180,10 +185,13 @@ async function judgeAgain(deps: Deps, event: Delivered): Promise<Settlement> {
   }
 }
 
-function renames(project: Project): Readonly<Record<string, string>> {
-  return (project.settings as { labels?: Record<string, string> }).labels ?? {}
-}
-
-function knownLabels(project: Project, names: readonly string[]): string[] {
-  return names.flatMap((name) => labelGroup(name, renames(project))?.label ?? [])
+/** What the forge shows, if it is the subject that was meant: a number says less than an id once a repository was replaced. */
+function currentOf(
+  project: Project,
+  subjectId: string,
+  shown: (Current & { id: string }) | undefined,
+): Current | undefined {
+  if (shown === undefined || shown.id !== subjectId) return undefined
+  const labels = shown.labels.flatMap((name) => labelGroup(name, renamesIn(project.settings))?.label ?? [])
+  return { ...shown, labels }
 }

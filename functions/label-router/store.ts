@@ -21,6 +21,7 @@ export function store(db: Db): Pick<Deps, 'project' | 'run' | 'createRun' | 'ref
       const { tx } = writer
       const subject = await lockSubject(tx, intent.project.id, intent.subject)
       if (await known(tx, intent)) return
+      if (await overtaken(tx, intent)) return refuse(writer, intent, 'superseded', undefined)
       await cancel(writer, intent.project, intent.subject.id, intent.stage, 'superseded')
       await tx
         .insertInto('blobs')
@@ -65,18 +66,7 @@ export function store(db: Db): Pick<Deps, 'project' | 'run' | 'createRun' | 'ref
       )
     },
 
-    async refuseRun(writer, intent, reason, detail) {
-      const subject = await lockSubject(writer.tx, intent.project.id, intent.subject)
-      if (await known(writer.tx, intent)) return
-      const run = await writer.tx
-        .insertInto('runs')
-        .values({ ...columns(intent), state: 'refused', reason, detail: detail?.slice(0, 500) ?? null })
-        .returningAll()
-        .executeTakeFirstOrThrow()
-      await writer.emit(
-        runEvent(EVENT_TYPES.requestRefused, run, { rows: { runs: [run], subjects: [subject] }, reason }),
-      )
-    },
+    refuseRun: refuse,
 
     cancelRuns: (writer, project, subjectId, stage, reason) => cancel(writer, project, subjectId, stage, reason),
 
@@ -92,6 +82,17 @@ export function store(db: Db): Pick<Deps, 'project' | 'run' | 'createRun' | 'ref
       await writer.emit(runEvent(EVENT_TYPES.stageApproved, run, { rows: { runs: [run] } }))
     },
   }
+}
+
+async function refuse(writer: Writer, intent: Intent, reason: ReasonCode, detail: string | undefined): Promise<void> {
+  const subject = await lockSubject(writer.tx, intent.project.id, intent.subject)
+  if (await known(writer.tx, intent)) return
+  const run = await writer.tx
+    .insertInto('runs')
+    .values({ ...columns(intent), state: 'refused', reason, detail: detail?.slice(0, 500) ?? null })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  await writer.emit(runEvent(EVENT_TYPES.requestRefused, run, { rows: { runs: [run], subjects: [subject] }, reason }))
 }
 
 async function cancel(
@@ -132,6 +133,33 @@ async function known(tx: Tx, intent: Intent): Promise<boolean> {
     .where('label_event_id', '=', label_event_id)
     .executeTakeFirst()
   return run !== undefined
+}
+
+/**
+ * Whether the same stage was asked for again before this label event was handled: events arrive in any order, and the
+ * intent that counts is the latest. A refused request takes nobody's place.
+ */
+async function overtaken(tx: Tx, { project, subject, stage, labelEvent }: Intent): Promise<boolean> {
+  const newer = await tx
+    .selectFrom('runs')
+    .select('id')
+    .where('project_id', '=', project.id)
+    .where('subject_id', '=', subject.id)
+    .where('stage', '=', stage)
+    .where('state', '!=', 'refused')
+    .where((when) =>
+      when.or([
+        when('requested_at', '>', labelEvent.createdAt),
+        // Within one second the forge's own counter decides.
+        when.and([
+          when('requested_at', '=', labelEvent.createdAt),
+          sql<boolean>`(length(label_event_id), label_event_id) > (length(${labelEvent.id}::text), ${labelEvent.id}::text)`,
+        ]),
+      ]),
+    )
+    .limit(1)
+    .executeTakeFirst()
+  return newer !== undefined
 }
 
 function columns({ project, subject, labelEvent, label, stage, requester }: Intent) {

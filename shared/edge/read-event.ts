@@ -20,13 +20,15 @@ export async function readEvent(request: Request): Promise<Posted> {
     throw new PermanentError('not a CloudEvent', { cause: error })
   }
   if (Array.isArray(event)) throw new PermanentError('batches are not accepted')
+  const inHeaders = !/^application\/cloudevents\b/i.test(request.headers.get('content-type') ?? '')
+  const read = (value: string) => (inHeaders ? decode(value) : value)
   const attributes = Object.entries(event).filter(
     (entry): entry is [string, string | number] => typeof entry[1] === 'string' || typeof entry[1] === 'number',
   )
-  return {
-    ref: { source: decode(event.source), id: decode(event.id) },
-    attributes: Object.fromEntries(attributes.map(([name, value]) => [name, String(value)])),
-  }
+  const ref = { source: read(event.source), id: read(event.id) }
+  // No row of ours has one, and the database would fail on the question.
+  if (`${ref.source}${ref.id}`.includes('\0')) throw new PermanentError('an attribute with a NUL character')
+  return { ref, attributes: Object.fromEntries(attributes.map(([name, value]) => [name, read(String(value))])) }
 }
 
 /** Attribute values in headers are percent-encoded (CloudEvents HTTP binding 3.1.3.2). */

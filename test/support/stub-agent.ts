@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
 // An agent that thinks nothing: it takes its input and hands in one small change. What it does is told by CHANGE, a JSON
-// object of path to text; `{"hang": true}` waits for ever, `{"exit": n}` ends at once without a result,
+// object of path to text; `{"hangs": n}` makes the first n attempts wait for ever, `{"exit": n}` ends at once without a result,
 // `{"asks": true}` asks the model first.
 const {
   RUN_GATEWAY_URL: gateway = '',
@@ -10,7 +10,7 @@ const {
   RUN_TOKEN_FILE: tokenFile = '',
   CHANGE = '{"files":{"hello.txt":"hello\\n"}}',
 } = process.env
-const change = JSON.parse(CHANGE) as { files?: Record<string, string>; hang?: boolean; exit?: number; asks?: boolean }
+const change = JSON.parse(CHANGE) as { files?: Record<string, string>; hangs?: number; exit?: number; asks?: boolean }
 const [token, modelToken] = readFileSync(tokenFile, 'utf8').split('\n')
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
@@ -44,10 +44,10 @@ const ask = async (): Promise<void> => {
 
 const answer = await call('GET', 'input')
 if (answer.status !== 200) process.exit(1)
-const input = (await answer.json()) as { manifest: { base: { commit: string } } }
+const input = (await answer.json()) as { attempt: number; manifest: { base: { commit: string } } }
 if (change.exit !== undefined) process.exit(change.exit)
 if (change.asks === true) await ask()
-if (change.hang === true) await new Promise(() => setInterval(() => {}, 1_000))
+if (input.attempt <= (change.hangs ?? 0)) await new Promise(() => setInterval(() => {}, 1_000))
 await call('POST', 'progress', JSON.stringify({ sequence: 1, kind: 'command', text: 'working' }))
 const files = Object.entries(change.files ?? {})
 for (const [, text] of files) await call('PUT', `blobs/${sha256(text)}`, text)

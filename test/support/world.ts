@@ -50,6 +50,8 @@ export interface World {
   functions(): NodeProcess
   /** Starts the functions again, perhaps to die at another crash point once that is armed. */
   restart(crashPoint?: string): Promise<void>
+  /** Starts the functions a second time, on ports of their own; from here on `url`, sweeps and the broker mean these. */
+  another(): Promise<void>
   /** From here on the functions die at the crash point. */
   arm(): Promise<void>
   /** The address of a function. */
@@ -78,9 +80,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'world-'))
   chmodSync(folder, 0o711)
   onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
-  const ports = Object.fromEntries(
-    await Promise.all(FUNCTIONS.map(async (name) => [name, await freePort()])),
-  ) as FunctionsOptions['ports']
+  let ports = await freePorts()
   const url = (name: string) => localUrl(ports, name)
 
   const forge = await startForge({
@@ -146,10 +146,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
   const jobs = join(folder, 'jobs')
   const started = join(jobs, 'ledger.jsonl')
-  const functionsOptions: FunctionsOptions = {
+  const functionsOptions: Omit<FunctionsOptions, 'ports'> = {
     databaseUrl: options.databaseUrl,
     brokerUrl: broker.url,
-    ports,
     forge: { url: forge.url, authDir },
     secretsDir: join(folder, 'secrets'),
     model: { url: options.modelUrl ?? 'http://127.0.0.1:9', key: '', names: ['gpt-5.4-mini'] },
@@ -165,7 +164,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   let functions: NodeProcess | undefined
   const start = async (crashPoint?: string) => {
     const env = {
-      FUNCTIONS: JSON.stringify(functionsOptions),
+      FUNCTIONS: JSON.stringify({ ...functionsOptions, ports }),
       ...(crashPoint !== undefined && { CRASH_POINT: crashPoint }),
     }
     functions = spawnNode(options.functions ?? inject('functions'), { env })
@@ -193,6 +192,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     hookSecret: connected.secret,
     functions: () => functions as NodeProcess,
     restart: start,
+    async another() {
+      ports = await freePorts()
+      await start()
+    },
     arm,
     url,
     person,
@@ -257,6 +260,11 @@ export async function startWorld(options: WorldOptions): Promise<World> {
             .map((line) => JSON.parse(line))
         : [],
   }
+}
+
+async function freePorts(): Promise<FunctionsOptions['ports']> {
+  const pairs = FUNCTIONS.map(async (name) => [name, await freePort()] as const)
+  return Object.fromEntries(await Promise.all(pairs)) as FunctionsOptions['ports']
 }
 
 async function freePort(): Promise<number> {

@@ -1,0 +1,135 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { spawnNode, type NodeProcess } from '../support/processes.ts'
+import { eventually } from '../support/wait.ts'
+
+const main = fileURLToPath(new URL('../../deploy/local/main.ts', import.meta.url))
+
+function homeFor(): string {
+  const home = mkdtempSync(join(tmpdir(), 'start-'))
+  chmodSync(home, 0o711)
+  onTestFinished(() => rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }))
+  return home
+}
+
+async function listening(
+  handle: Parameters<typeof createServer>[1] = () => {},
+): Promise<{ server: Server; port: number }> {
+  const server = createServer({}, handle).listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  onTestFinished(() => void server.close())
+  return { server, port: (server.address() as AddressInfo).port }
+}
+
+/** Two free ports in a row, for the forge and the gateway. */
+async function freePorts(): Promise<string> {
+  const { server, port } = await listening()
+  await new Promise((resolve) => server.close(resolve))
+  return String(port)
+}
+
+async function start(home: string, args: string[] = [], env: Record<string, string> = {}): Promise<NodeProcess> {
+  return spawnNode(main, {
+    args: ['--port', await freePorts(), ...args],
+    env: { CODEX_K8S_HOME: home, HOME: home, ...env },
+  })
+}
+
+const commandLines = () => execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
+
+describe('npm start', { timeout: 90_000 }, () => {
+  test('opens the pull request and ends with 0; the next start keeps the database and makes another repository', async () => {
+    const home = homeFor()
+    const first = await start(home, ['--once'])
+    expect(await first.exited).toEqual({ code: 0, signal: null })
+    const text = first.lines.join('\n')
+    expect(text).toMatch(/maria\/invoice-1 is there/)
+    expect(text).toMatch(/agent\/1-[0-9a-f]{10} +8 passed, 0 failed/)
+    expect(text).toMatch(/main +6 passed, 2 failed/)
+    expect(text).toMatch(/\+ {2}return Math\.round/)
+
+    const second = await start(home, ['--once', '--processes'])
+    expect(await second.exited).toEqual({ code: 0, signal: null })
+    expect(second.lines.join('\n')).toMatch(/maria\/invoice-2 is there/)
+    const ledger = readFileSync(join(home, 'forge', 'ledger.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n')
+    const pulls = ledger
+      .map((line) => JSON.parse(line) as { kind: string; id?: number })
+      .filter(({ kind }) => kind === 'pull.created')
+    expect(pulls).toHaveLength(2)
+    expect(new Set(pulls.map(({ id }) => id)).size).toBe(2)
+  })
+
+  test('stays up, refuses a second copy, and Ctrl-C ends every process of it with 0', async () => {
+    const home = homeFor()
+    const running = await start(home)
+    await running.waitForLine(/Try next/, 60_000)
+    const second = await start(home)
+    expect(await second.exited).toMatchObject({ code: 1 })
+    expect(second.lines.at(-1)).toMatch(/another copy is running here already \(process \d+\)/)
+    expect(commandLines()).toContain(home)
+    running.kill('SIGINT')
+    expect(await running.exited).toEqual({ code: 0, signal: null })
+    await eventually(() => !commandLines().includes(home), { what: 'every process to be gone' })
+  })
+
+  test('says in one line that a part of it was killed, and ends with 1', async () => {
+    const home = homeFor()
+    const running = await start(home)
+    await running.waitForLine(/Try next/, 60_000)
+    const pid = Number(readFileSync(join(home, 'database', 'postmaster.pid'), 'utf8').split('\n')[0])
+    process.kill(pid, 'SIGKILL')
+    expect(await running.exited).toMatchObject({ code: 1 })
+    expect(running.lines.filter((line) => line.startsWith('codex-k8s: '))).toHaveLength(1)
+    const again = await start(home, ['--once'])
+    expect(await again.exited, again.lines.join('\n')).toMatchObject({ code: 0 })
+  })
+
+  test('ends with 1 and the reason when no pull request comes of it', async () => {
+    const refusing = await listening((_, response) => {
+      response
+        .writeHead(400, { 'content-type': 'application/json' })
+        .end('{"error":{"code":"invalid_prompt","message":"no"}}')
+    })
+    const home = homeFor()
+    const running = await start(home, ['--once', '--unsafe-no-sandbox'], {
+      OPENAI_API_KEY: 'sk-test',
+      OPENAI_BASE_URL: `http://127.0.0.1:${refusing.port}/v1`,
+    })
+    expect(await running.exited).toMatchObject({ code: 1 })
+    expect(running.lines.at(-1)).toMatch(/^codex-k8s: the run failed: model_refused/)
+    expect(running.lines.join('\n')).not.toContain('sk-test')
+  })
+
+  test('names the port that is in use', async () => {
+    const { port } = await listening()
+    const home = homeFor()
+    const running = spawnNode(main, {
+      args: ['--once', '--port', String(port)],
+      env: { CODEX_K8S_HOME: home, HOME: home },
+    })
+    expect(await running.exited).toMatchObject({ code: 1 })
+    expect(running.lines.at(-1)).toBe(`codex-k8s: port ${port} is in use: choose another with npm start -- --port N`)
+  })
+
+  test('says what is wrong with an option, and how they are used', async () => {
+    const running = spawnNode(main, { args: ['--twice'] })
+    expect(await running.exited).toMatchObject({ code: 2 })
+    expect(running.lines[0]).toMatch(/^codex-k8s: Unknown option '--twice'/)
+    expect(running.lines).toContain('npm start -- [OPTION]...')
+  })
+
+  test('says that git is missing', async () => {
+    const script = fileURLToPath(new URL('../../deploy/with-node.mjs', import.meta.url))
+    const running = spawnNode(script, { args: ['deploy/local/main.ts', '--help'], env: { PATH: '/nowhere' } })
+    expect(await running.exited).toMatchObject({ code: 1 })
+    expect(running.lines.join('\n')).toMatch(/git/)
+  })
+})
