@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from './free-port.ts'
 import { bornAt, createData, endOrphan, explain, openData, read } from './postgres-data.ts'
 import { account, installedBinaries, reachableFolder } from './postgres-install.ts'
 
@@ -119,12 +119,4 @@ async function launch(
       fs.rmSync(`${dataDir}.owner`, { force: true })
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

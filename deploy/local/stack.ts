@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +9,7 @@ import { connect, type Db } from '#shared/db/connect.ts'
 import { migrate } from '#shared/db/migrate.ts'
 import { prepareAgents } from './agent-place.ts'
 import { startBroker } from './broker/broker.ts'
+import { freePort } from './free-port.ts'
 import { startProcesses } from './function-processes.ts'
 import { FUNCTIONS, localUrl, startFunctions, type FunctionName, type FunctionsOptions } from './functions.ts'
 import { startScriptedModel } from './model/server.ts'
@@ -39,6 +39,8 @@ export interface Stack {
 
 /** Between two rounds of the reconciler, seconds. Knative's clock ticks every five minutes; nobody waits that long here. */
 const SWEEP_SECONDS = 10
+
+const anotherPort = 'choose another with npm start -- --port N'
 
 /** The person of the demonstration, who owns the repositories. */
 export const PERSON = { login: 'maria', token: 'maria-token' }
@@ -158,13 +160,7 @@ async function startForge(
       (line) => line.includes('"ready":true') && resolve((JSON.parse(line) as { url: string }).url),
     )
     void ended.then((reason) =>
-      reject(
-        new Error(
-          problem.includes('in use')
-            ? `port ${port} is in use: choose another with npm start -- --port N`
-            : problem || reason,
-        ),
-      ),
+      reject(new Error(problem.includes('in use') ? `port ${port} is in use: ${anotherPort}` : problem || reason)),
     )
   })
   const url = await ready
@@ -182,19 +178,12 @@ async function startForge(
 
 /** The webhook gateway is where it was said, the others where there is room. */
 async function choosePorts(gateway: number): Promise<FunctionsOptions['ports']> {
-  const chosen = await Promise.all(
-    FUNCTIONS.map(async (name) => [name, await freePort(name === 'webhook-gateway' ? gateway : 0)] as const),
+  const chosen = FUNCTIONS.map(
+    async (name) => [name, await freePort(name === 'webhook-gateway' ? gateway : 0)] as const,
   )
-  return Object.fromEntries(chosen) as FunctionsOptions['ports']
-}
-
-async function freePort(wanted: number): Promise<number> {
-  const server = createServer()
-  return new Promise((resolve, reject) => {
-    server.once('error', () => reject(new Error(`port ${wanted} is in use: choose another with npm start -- --port N`)))
-    server.listen(wanted, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
+  try {
+    return Object.fromEntries(await Promise.all(chosen)) as FunctionsOptions['ports']
+  } catch (error) {
+    throw new Error(`${(error as Error).message}: ${anotherPort}`, { cause: error })
+  }
 }

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { crashPoint } from '#shared/crash-point.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { transaction, type Tx } from '#shared/db/transaction.ts'
+import { RetryLater } from '#shared/errors.ts'
 import { entryText, GENESIS, link } from './chain.ts'
 import type { Deps } from './handler.ts'
 
@@ -16,10 +17,15 @@ export function store(db: Db): Deps {
   return {
     async appendThrough(outboxId) {
       let total = 0
+      let idle = 0
       for (;;) {
         const present = await db.selectFrom('ledger').select('seq').where('outbox_id', '=', outboxId).executeTakeFirst()
         if (present !== undefined) return total
-        total += await transaction(db, append)
+        const appended = await transaction(db, append)
+        if (appended === 0) idle += 1
+        // Twice nothing to append and still not there: somebody settled the delivery without the ledger.
+        if (idle > 1) throw new RetryLater(`event ${outboxId} is not in the ledger and not pending for it`)
+        total += appended
       }
     },
   }

@@ -15,6 +15,12 @@ export async function takeDeadLetter(
   const found = await findDelivery(db, consumer as Consumer, ref)
   if (found === undefined) throw new PermanentError('no such event was written by this platform')
   const what = `dead letter: ${error['knativeerrorcode'] ?? 'no answer'} from ${error['knativeerrordest'] ?? consumer}`
-  await quarantine(db, consumer as Consumer, found.outboxId, what, error)
+  const kept = Object.entries(error).map(([name, value]) => [name, storable(value)])
+  await quarantine(db, consumer as Consumer, found.outboxId, storable(what), Object.fromEntries(kept))
   return found.outboxId
+}
+
+/** A broker repeats what the failing answer said; the database takes neither NUL nor half of a surrogate pair. */
+function storable(text: string): string {
+  return text.slice(0, 2_000).toWellFormed().replaceAll('\0', '\u{fffd}')
 }

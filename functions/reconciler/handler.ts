@@ -19,7 +19,11 @@ export interface Round {
 
 /** Asks what is due and wakes its owner. It owns nothing itself: no forge token, no cluster rights. */
 export async function reconcile(deps: Deps, graceSeconds: number): Promise<Round> {
-  const relayed = await deps.relay(graceSeconds)
+  // A broker that is away, or a row that cannot be relayed, is no reason to leave the owners asleep.
+  const relayed = await deps.relay(graceSeconds).catch((error: unknown) => {
+    deps.log.warn({ err: error }, 'the relay failed; the next round tries again')
+    return 0
+  })
   const owners = await deps.ownersDue(graceSeconds)
   const results = await Promise.allSettled(owners.map((owner) => deps.sweep(owner, graceSeconds)))
   const failed = owners.filter((_, index) => results[index]?.status === 'rejected')

@@ -15,8 +15,10 @@ import { verifyToken } from '#shared/job/token.ts'
 import type { Log } from '#shared/log.ts'
 import type { Relay } from '#shared/outbox/relay.ts'
 import { scan } from '#shared/secret-scan/scan.ts'
+import { schemaProblems } from '#shared/schema-problems.ts'
 import { proxyGit } from './git.ts'
 import { upload, type OpenAttempt } from './handler.ts'
+import { isStorable } from './storable.ts'
 import { store } from './store.ts'
 
 /** The key that run tokens are made with, and where the forge serves git. */
@@ -156,16 +158,20 @@ function bearer(c: Context): string {
 }
 
 async function json(c: Context): Promise<unknown> {
+  let value: unknown
   try {
-    return await c.req.json()
-  } catch (error) {
-    throw new PermanentError('the body is not JSON', { cause: error })
+    value = JSON.parse(await c.req.text())
+  } catch {
+    // Without the cause: its message quotes the body.
+    throw new PermanentError('the body is not JSON')
   }
+  if (!isStorable(value)) throw new PermanentError('the body has text or numbers that cannot be stored, or is too deep')
+  return value
 }
 
 function parse<S extends v.GenericSchema>(schema: S, value: unknown): v.InferOutput<S> {
   const parsed = v.safeParse(schema, value)
-  if (!parsed.success) throw new PermanentError(v.summarize(parsed.issues).slice(0, 300))
+  if (!parsed.success) throw new PermanentError(schemaProblems(parsed.issues))
   return parsed.output
 }
 

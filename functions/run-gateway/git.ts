@@ -8,11 +8,14 @@ export interface GitUpstream {
   token(): Promise<string>
 }
 
-/** Headers of the client that reach the forge. Its credentials do not. */
-const forwarded = ['accept', 'accept-encoding', 'content-type', 'content-encoding', 'git-protocol']
+/**
+ * Headers of the client that reach the forge. Its credentials do not, nor its `accept-encoding`: what the forge packs is
+ * unpacked here.
+ */
+const forwarded = ['accept', 'content-type', 'content-encoding', 'git-protocol']
 
 /** Headers of the forge that reach the client. */
-const returned = ['content-type', 'cache-control', 'content-encoding']
+const returned = ['content-type', 'cache-control']
 
 /** Longest wait for the forge's first byte, milliseconds. */
 const TIMEOUT_MS = 60_000
@@ -32,21 +35,25 @@ export async function proxyGit(upstream: GitUpstream, headers: Headers, request:
     const value = headers.get(name)
     if (value !== null) sent.set(name, value)
   }
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), TIMEOUT_MS)
   const response = await fetch(`${upstream.url}${path}`, {
     method: request.kind === 'advertise' ? 'GET' : 'POST',
     headers: sent,
     body: request.kind === 'advertise' ? null : request.body,
     redirect: 'error',
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal: late.signal,
     duplex: 'half',
-  } as RequestInit).catch((error: unknown) => {
-    throw new RetryLater('the forge does not answer for git', { cause: error })
-  })
+  } as RequestInit)
+    .catch((error: unknown) => {
+      throw new RetryLater('the forge does not answer for git', { cause: error })
+    })
+    // Only until the first byte: a large repository may take longer than that to arrive.
+    .finally(() => clearTimeout(timer))
   const kept = new Headers()
   for (const name of returned) {
     const value = response.headers.get(name)
-    // fetch has taken the encoding off already.
-    if (value !== null && name !== 'content-encoding') kept.set(name, value)
+    if (value !== null) kept.set(name, value)
   }
   return new Response(response.body, { status: response.status, headers: kept })
 }

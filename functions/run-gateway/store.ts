@@ -31,6 +31,13 @@ export function store(db: Db, relay: Relay): Deps {
 
     async input({ run, attempt, bundleDigest }) {
       const { manifest } = await manifestOf(bundleDigest)
+      // From here on it is known that the Job existed, whatever becomes of the dispatcher that has just created it.
+      await db
+        .updateTable('attempts')
+        .set({ last_seen_at: sql`now()` })
+        .where('run_id', '=', run)
+        .where('attempt', '=', attempt)
+        .execute()
       return { run, attempt, digest: bundleDigest, manifest }
     },
 
@@ -42,12 +49,20 @@ export function store(db: Db, relay: Relay): Deps {
 
     async saveBlob({ run, attempt }, digest, bytes) {
       return transaction(db, async (tx) => {
+        // First, because it locks the attempt: uploads side by side are counted one after the other.
+        await tx
+          .updateTable('attempts')
+          .set({ last_seen_at: sql`now()` })
+          .where('run_id', '=', run)
+          .where('attempt', '=', attempt)
+          .execute()
         const { total } = await tx
           .selectFrom('uploads')
           .innerJoin('blobs', 'blobs.digest', 'uploads.digest')
           .select(sql<number>`coalesce(sum(length(bytes)), 0)::bigint`.as('total'))
           .where('run_id', '=', run)
           .where('attempt', '=', attempt)
+          .where('uploads.digest', '!=', digest)
           .executeTakeFirstOrThrow()
         if (total + bytes.length > MAX_UPLOAD_BYTES) return 'full'
         await tx
@@ -59,12 +74,6 @@ export function store(db: Db, relay: Relay): Deps {
           .insertInto('uploads')
           .values({ run_id: run, attempt, digest })
           .onConflict((conflict) => conflict.doNothing())
-          .execute()
-        await tx
-          .updateTable('attempts')
-          .set({ last_seen_at: sql`now()` })
-          .where('run_id', '=', run)
-          .where('attempt', '=', attempt)
           .execute()
         return 'saved'
       })

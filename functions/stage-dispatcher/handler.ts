@@ -5,6 +5,7 @@ import type { Delivered } from '#shared/events/delivered.ts'
 import { EVENT_TYPES, RunEvent } from '#shared/events/types.ts'
 import type { Handler, Settlement, Writer } from '#shared/outbox/deliver.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
+import { oneByOne } from '#shared/one-by-one.ts'
 import { judge, type OpenAttempt } from './decide.ts'
 import type { Created, Job, Launcher } from './launcher.ts'
 
@@ -32,9 +33,11 @@ export interface Deps {
   intend(project: string): Promise<{ readonly intended: readonly Intended[]; readonly written: readonly string[] }>
   /** The Job exists: the attempt is created, the run runs. */
   confirm(writer: Writer, intended: Intended, uid: string): Promise<void>
-  /** The Job cannot exist: the run failed. */
+  /** The name is not a Job of ours. */
+  disown(writer: Writer, name: string): Promise<void>
+  /** The Job cannot exist, or took too long: the run failed. A run that moved on since it was read stays as it is. */
   fail(writer: Writer, run: Row<'runs'>, reason: ReasonCode, detail: string | undefined): Promise<void>
-  /** The Job is gone: a new attempt, or the end. */
+  /** The Job is gone: a new attempt, or the end. A run that moved on since it was read stays as it is. */
   lose(writer: Writer, run: Row<'runs'>, again: boolean, detail: string): Promise<void>
   /** Says why the run waits, if it does. */
   announceWait(writer: Writer, runId: string): Promise<void>
@@ -68,19 +71,27 @@ export function stageDispatcher(deps: Deps): Handler {
 export function sweepDispatcher(deps: Deps): (graceSeconds: number) => Promise<readonly string[]> {
   return async (graceSeconds) => {
     const written: string[] = []
-    await stopUnwanted(deps)
-    for (const { run, attempt, name } of await deps.due(graceSeconds)) {
+    const judgeDue = async ({ run, attempt, name }: Due) => {
       const verdict = judge({ ...attempt, job: await deps.launcher.get(name) })
       if (verdict.kind === 'lost')
         written.push(...(await deps.write((writer) => deps.lose(writer, run, verdict.again, verdict.detail))))
       if (verdict.kind === 'fail')
         written.push(...(await deps.write((writer) => deps.fail(writer, run, verdict.reason, undefined))))
-      if (verdict.kind === 'fail') await deps.launcher.stop(name)
+      // Also what is lost: an agent may still be at work where nobody watches over it any more.
+      if (verdict.kind === 'lost' || verdict.kind === 'fail') await deps.launcher.stop(name)
     }
-    for (const project of await deps.projectsWaiting(graceSeconds)) {
+    const launchWaiting = async (project: string) => {
       const launched = await launch(deps, project)
       written.push(...launched.written, ...(await deps.write(launched.write)))
     }
+    await oneByOne<() => Promise<void>>(
+      [
+        () => stopUnwanted(deps),
+        async () => oneByOne(await deps.due(graceSeconds), judgeDue),
+        async () => oneByOne(await deps.projectsWaiting(graceSeconds), launchWaiting),
+      ],
+      (step) => step(),
+    )
     return written
   }
 }
@@ -90,27 +101,38 @@ async function launch(deps: Deps, project: string) {
   const { intended, written } = await deps.intend(project)
   crashPoint('dispatcher.after-intent')
   const created: { intent: Intended; outcome: Created }[] = []
-  for (const intent of intended) {
-    created.push({ intent, outcome: await deps.launcher.create(intent.job) })
-    crashPoint('dispatcher.after-create')
-  }
-  return {
-    written,
-    count: created.length,
-    write: async (writer: Writer) => {
-      for (const { intent, outcome } of created) {
-        if (outcome.kind === 'refused') await deps.fail(writer, intent.run, 'job_refused', outcome.detail)
-        else if (outcome.run !== intent.run.id)
-          await deps.fail(writer, intent.run, 'job_name_conflict', intent.job.name)
-        else await deps.confirm(writer, intent, outcome.uid)
+  const write = async (writer: Writer) => {
+    for (const { intent, outcome } of created) {
+      if (outcome.kind !== 'refused' && outcome.run === intent.run.id) await deps.confirm(writer, intent, outcome.uid)
+      else {
+        // Never ours to stop: there is none, or it is somebody else's.
+        await deps.disown(writer, intent.job.name)
+        const [reason, detail] =
+          outcome.kind === 'refused'
+            ? (['job_refused', outcome.detail] as const)
+            : (['job_name_conflict', intent.job.name] as const)
+        await deps.fail(writer, intent.run, reason, detail)
       }
-    },
+    }
   }
+  try {
+    await oneByOne(intended, async (intent) => {
+      // Its agent has spoken to us: the Job was there once. If it is gone it is lost, never silently created again.
+      if (intent.attempt.last_seen_at !== null && (await deps.launcher.get(intent.job.name)) === undefined) return
+      created.push({ intent, outcome: await deps.launcher.create(intent.job) })
+      crashPoint('dispatcher.after-create')
+    })
+  } catch (error) {
+    // What was created is recorded all the same; the rest is asked for again.
+    await deps.write(write)
+    throw error
+  }
+  return { written, count: created.length, write }
 }
 
 async function stopUnwanted(deps: Deps, runId?: string): Promise<void> {
-  for (const name of await deps.unwanted(runId)) {
+  await oneByOne(await deps.unwanted(runId), async (name) => {
     await deps.launcher.stop(name)
     await deps.markGone(name)
-  }
+  })
 }

@@ -39,8 +39,10 @@ export function processLauncher(options: ProcessOptions): Launcher {
   const folder = (name: string) => join(directory, name)
 
   const supervise = (name: string) => {
-    // A second supervisor of the same Job ends by itself.
-    spawn(process.execPath, [supervisor, folder(name)], { detached: true, stdio: 'ignore', env: {} }).unref()
+    // A second supervisor of the same Job ends by itself. One that cannot be started leaves the Job waiting, to be tried again.
+    const child = spawn(process.execPath, [supervisor, folder(name)], { detached: true, stdio: 'ignore', env: {} })
+    child.on('error', () => {})
+    child.unref()
   }
 
   return {
@@ -70,7 +72,8 @@ export function processLauncher(options: ProcessOptions): Launcher {
 
     async stop(name) {
       const job = await view(folder(name))
-      if (job === undefined || job.state === 'ended') return
+      if (job === undefined) return
+      if (job.state === 'ended') return killOrphan(folder(name))
       await writeFile(join(folder(name), 'stop'), '')
       // Without a supervisor there is nobody to obey; the one that starts now sees the file and ends at once.
       if (job.state === 'waiting') supervise(name)
@@ -116,6 +119,23 @@ async function view(folder: string): Promise<JobView | undefined> {
   if (!pid) return { uid, run, state: 'waiting' }
   if (await watches(pid, folder)) return { uid, run, state: 'running' }
   return { uid, run, state: 'ended', end: 'whoever watched over the agent was killed' }
+}
+
+/** Ends the process group of an agent whose supervisor was killed. Its time of birth tells it from a later owner of the pid. */
+async function killOrphan(folder: string): Promise<void> {
+  if ((await text(join(folder, 'end.json'))) !== undefined) return
+  const [pid, born] = ((await text(join(folder, 'agent.pid'))) ?? '').split(' ')
+  if (!pid || !born || bornAt(await text(`/proc/${pid}/stat`)) !== born) return
+  try {
+    process.kill(-Number(pid), 'SIGKILL')
+  } catch {
+    // It went by itself.
+  }
+}
+
+/** Field 22 of `/proc/<pid>/stat`, clock ticks since boot; the name of the program before it may hold anything. */
+export function bornAt(stat: string | undefined): string | undefined {
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
 }
 
 /** A pid may have been given to another process: the command line tells. */

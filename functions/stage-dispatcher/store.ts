@@ -106,20 +106,31 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
       )
     },
 
-    fail: (writer, run, reason, detail) =>
-      endRun(writer, run.id, {
+    async disown({ tx }, name) {
+      await tx
+        .updateTable('intents')
+        .set({ state: 'gone', settled_at: sql`now()` })
+        .where('kind', '=', 'job')
+        .where('name', '=', name)
+        .execute()
+    },
+
+    async fail(writer, seen, reason, detail) {
+      if ((await lockRun(writer.tx, seen.id)).version !== seen.version) return
+      await endRun(writer, seen.id, {
         state: 'failed',
         reason,
         ...(detail !== undefined && { detail }),
         type: EVENT_TYPES.runFailed,
-      }),
+      })
+    },
 
     async lose(writer, seen, again, detail) {
+      const { tx } = writer
+      // The result may have come in since the launcher was asked.
+      if ((await lockRun(tx, seen.id)).version !== seen.version) return
       if (!again)
         return endRun(writer, seen.id, { state: 'failed', reason: 'agent_lost', detail, type: EVENT_TYPES.runFailed })
-      const { tx } = writer
-      const now = await lockRun(tx, seen.id)
-      if (now.version !== seen.version) return
       const attempts = await closeAttempts(tx, seen.id, 'lost', detail)
       const run = await tx
         .updateTable('runs')
@@ -171,13 +182,17 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
     },
 
     async due(graceSeconds) {
+      // Attempt and run in one statement: read apart, a result in between would make a finished attempt look lost.
       const rows = await db
         .selectFrom('attempts')
         .innerJoin('runs', 'runs.id', 'attempts.run_id')
+        .selectAll('runs')
         .select([
-          'attempts.run_id',
           'attempts.attempt',
-          'attempts.state',
+          // Who was seen was created, whether or not a crash kept us from writing that down.
+          sql<'intended' | 'created'>`case when last_seen_at is null then attempts.state else 'created' end`.as(
+            'known',
+          ),
           sql<boolean>`deadline_at <= now()`.as('deadlinePassed'),
         ])
         .where('attempts.state', 'in', ['intended', 'created'])
@@ -189,13 +204,11 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
           ]),
         )
         .execute()
-      return Promise.all(
-        rows.map(async ({ run_id, attempt, state, deadlinePassed }) => ({
-          run: await db.selectFrom('runs').selectAll().where('id', '=', run_id).executeTakeFirstOrThrow(),
-          attempt: { attempt, state: state as 'intended' | 'created', deadlinePassed },
-          name: jobName(run_id, attempt),
-        })),
-      )
+      return rows.map(({ attempt, known, deadlinePassed, ...run }) => ({
+        run,
+        attempt: { attempt, state: known, deadlinePassed },
+        name: jobName(run.id, attempt),
+      }))
     },
 
     async projectsWaiting(graceSeconds) {

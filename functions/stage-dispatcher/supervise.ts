@@ -1,16 +1,20 @@
 import { spawn } from 'node:child_process'
 import {
   appendFileSync,
-  closeSync,
   existsSync,
+  linkSync,
   openSync,
   readFileSync,
   renameSync,
+  unlinkSync,
   watch,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { JobFile } from './process-launcher.ts'
+import { bornAt, type JobFile } from './process-launcher.ts'
+
+/** What a timer can count; a longer one would fire at once. */
+const LONGEST_MS = 2 ** 31 - 1
 
 /** From SIGTERM to SIGKILL, milliseconds. */
 const GRACE_MS = 5_000
@@ -19,12 +23,16 @@ const [, , folder = ''] = process.argv
 const path = (name: string) => join(folder, name)
 const job = JSON.parse(readFileSync(path('job.json'), 'utf8')) as JobFile
 
+// The file appears whole or not at all, so that whoever is killed in between leaves a Job that still waits.
+const own = path(`supervisor.pid.${process.pid}`)
+writeFileSync(own, String(process.pid))
 try {
-  closeSync(openSync(path('supervisor.pid'), 'wx'))
+  linkSync(own, path('supervisor.pid'))
 } catch {
+  unlinkSync(own)
   process.exit(0) // Another one watches already.
 }
-writeFileSync(path('supervisor.pid'), String(process.pid))
+unlinkSync(own)
 // What really started, for whoever asks from outside: one line per process, never rewritten.
 appendFileSync(
   join(dirname(folder), 'ledger.jsonl'),
@@ -42,6 +50,11 @@ const child = spawn('/bin/sh', ['-c', 'ulimit -c 0; ulimit -f 4194304; exec "$@"
   ...(job.user !== undefined && { uid: job.user.uid, gid: job.user.gid }),
 })
 
+if (child.pid !== undefined) {
+  // For whoever has to end it should we be killed.
+  writeFileSync(path('agent.pid'), `${child.pid} ${bornAt(readFileSync(`/proc/${child.pid}/stat`, 'utf8'))}`)
+}
+
 let why: string | undefined
 const end = (reason: string) => {
   if (why !== undefined) return
@@ -49,7 +62,7 @@ const end = (reason: string) => {
   signal('SIGTERM')
   setTimeout(() => signal('SIGKILL'), GRACE_MS)
 }
-const deadline = setTimeout(() => end('it took longer than it may'), job.seconds * 1_000)
+const deadline = setTimeout(() => end('it took longer than it may'), Math.min(job.seconds * 1_000, LONGEST_MS))
 const watcher = watch(folder, () => existsSync(path('stop')) && end('it was stopped'))
 if (existsSync(path('stop'))) end('it was stopped')
 process.on('SIGTERM', () => end('it was stopped'))

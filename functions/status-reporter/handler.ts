@@ -6,7 +6,9 @@ import { RetryLater } from '#shared/errors.ts'
 import type { Delivered } from '#shared/events/delivered.ts'
 import { RunEvent } from '#shared/events/types.ts'
 import type { Handler } from '#shared/outbox/deliver.ts'
-import { reasonOf } from '#shared/workflow/reasons.ts'
+import { renamesIn } from '#shared/workflow/labels.ts'
+import { reasonOf, type ReasonCode } from '#shared/workflow/reasons.ts'
+import { oneByOne } from '#shared/one-by-one.ts'
 import { isOver, labelChange } from './decide.ts'
 import { marker, render, type Story } from './render.ts'
 
@@ -29,6 +31,8 @@ export interface Told extends Story {
 
 /** What the forge does for us, for one repository. */
 export interface Forge {
+  /** Whether the repository of this name is still the one that was connected. */
+  isThere(): Promise<boolean>
   /** Our own comments with the marker, oldest first. */
   find(number: number, marker: string): Promise<readonly string[]>
   /** Undefined: the subject is gone. */
@@ -61,7 +65,7 @@ export function statusReporter(deps: Deps): Handler {
 /** Comments that fell behind: a crash, a forge that was away, an edit that was too soon. */
 export function sweepReporter(deps: Deps): () => Promise<readonly string[]> {
   return async () => {
-    for (const runId of await deps.behind()) await show(deps, runId, false)
+    await oneByOne(await deps.behind(), async (runId) => void (await show(deps, runId, false)))
     return []
   }
 }
@@ -89,29 +93,45 @@ async function tell(deps: Deps, runId: string, lease: Lease): Promise<boolean> {
   return write(deps, told, lease)
 }
 
-/** One comment per run whatever happens: the intent, a look for the marker, then the comment, then its id. */
+/** Nobody is there to read it, and the name of the repository may be somebody else's by now. */
+const unreachable: readonly (string | null)[] = ['subject_gone', 'repository_gone'] satisfies ReasonCode[]
+
 async function write(deps: Deps, told: Told, lease: Lease): Promise<boolean> {
   const { run, project } = told
-  if (run.reason !== null && reasonOf(run.reason).silent === true && lease.commentId === null) return true
-  if (lease.fresh && !isOver(run)) return false
-  const forge = deps.forge(project)
+  if (unreachable.includes(run.reason)) return true
   const body = render(told)
   const shown = sha256(body)
-  const known = lease.commentId
-  if (known === null || (lease.shown !== shown && (await forge.edit(known, body)) === 'gone')) {
-    await deps.intend(run.id)
-    const [oldest, ...others] = await forge.find(run.subject_number, marker(run.id))
-    for (const other of others) await forge.remove(other)
-    if (oldest !== undefined) await forge.edit(oldest, body)
-    crashPoint('reporter.before-create')
-    const id = oldest ?? (await forge.create(run.subject_number, body))
-    crashPoint('reporter.after-create')
-    if (id !== undefined) await deps.record(run.id, lease, id, shown)
-  } else if (lease.shown !== shown) await deps.record(run.id, lease, known, shown)
-  const labels = (project.settings as { labels?: Record<string, string> }).labels ?? {}
-  await forge.changeLabels(
-    run.subject_number,
-    labelChange(run, labels[run.label] ?? run.label, labels['state:in-review'] ?? 'state:in-review', told.newerActive),
-  )
+  // Labels were changed before this was shown: a label that a person has set again since stays.
+  if (lease.commentId !== null && lease.shown === shown) return true
+  if (lease.fresh && !isOver(run)) return false
+
+  const forge = deps.forge(project)
+  if (!(await forge.isThere())) return true
+  const renames = renamesIn(project.settings)
+  const [label, inReview] = [run.label, 'state:in-review'].map((name) => renames[name] ?? name)
+  await forge.changeLabels(run.subject_number, labelChange(run, label ?? '', inReview ?? '', told.newerActive))
+  const silent = run.reason !== null && reasonOf(run.reason).silent === true
+  if (silent && lease.commentId === null) return true
+  await comment(deps, forge, run, lease, body, shown)
   return true
+}
+
+/** One comment per run whatever happens: the intent, a look for the marker, then the comment, then its id. */
+async function comment(deps: Deps, forge: Forge, run: Row<'runs'>, lease: Lease, body: string, shown: string) {
+  const known = lease.commentId
+  if (known !== null && (await forge.edit(known, body)) === 'edited') {
+    await deps.record(run.id, lease, known, shown)
+    // The last time anybody looks: what a reporter wrote that had lost its lease goes now.
+    const all = isOver(run) ? await forge.find(run.subject_number, marker(run.id)) : []
+    for (const other of all.filter((id) => id !== known)) await forge.remove(other)
+    return
+  }
+  await deps.intend(run.id)
+  const [oldest, ...others] = await forge.find(run.subject_number, marker(run.id))
+  for (const other of others) await forge.remove(other)
+  if (oldest !== undefined) await forge.edit(oldest, body)
+  crashPoint('reporter.before-create')
+  const id = oldest ?? (await forge.create(run.subject_number, body))
+  crashPoint('reporter.after-create')
+  if (id !== undefined) await deps.record(run.id, lease, id, shown)
 }

@@ -41,12 +41,12 @@ export function render({ run, manifest, change, ahead, tokens, progress }: Story
     lines.push(`Pull request: #${change.pull_number} on \`${change.branch}\`. Review it like anybody's.`)
   if (reason !== undefined)
     lines.push(
-      `${reason.says}${run.detail === null ? '' : ` Details: ${inline(run.detail)}`}`,
+      `${reason.says}${run.detail === null ? '' : ` Details: ${code(run.detail, 500)}`}`,
       `**Next:** ${reason.next}`,
     )
   else if (run.state === 'succeeded')
     lines.push('**Next:** review the pull request; merge it, or say there what has to change.')
-  if (progress.length > 0) lines.push(progress.map(({ kind, text }) => `- ${kind}: ${code(text)}`).join('\n'))
+  if (progress.length > 0) lines.push(progress.map(({ kind, text }) => `- ${kind}: ${code(text, 200)}`).join('\n'))
   const facts = [`for @${run.requester_login}`]
   if (manifest !== undefined)
     facts.push(
@@ -58,16 +58,11 @@ export function render({ run, manifest, change, ahead, tokens, progress }: Story
   return `${lines.join('\n\n')}\n`
 }
 
-/** Text that somebody else wrote, on one line, between backticks. */
-function code(text: string): string {
-  const flat = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}`]/gu, ' ').trim()
-  return flat === '' ? '' : `\`${flat.slice(0, 200)}\``
-}
+/** What shows nothing, breaks a line or ends a span. */
+const hidden = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}`]/gu
 
-/** Text of ours that may quote somebody: the quoted parts are in backticks already. */
-function inline(text: string): string {
-  return text
-    .replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ')
-    .replace(/@(?=[A-Za-z0-9])/g, '@\u2060')
-    .replace(/</g, '&lt;')
+/** Text that somebody else may have written, on one line, between backticks: there it mentions, links and embeds nothing. */
+function code(text: string, most: number): string {
+  const flat = text.replace(hidden, ' ').trim()
+  return flat === '' ? '' : `\`${flat.slice(0, most).toWellFormed()}\``
 }

@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseAllDocuments } from 'yaml'
+import { eventually } from '../support/wait.ts'
 import type { Image } from './images.ts'
-import { kubectl, type Resource } from './kubectl.ts'
+import { kubectl, list, type Resource } from './kubectl.ts'
 
 /** Where everything of the test is: never the namespace of a real installation. */
 export const NAMESPACE = 'codex-k8s-test'
@@ -21,16 +22,12 @@ export interface Installation {
 /** Writes an overlay over `knative/` and `eventing/` as they are, the way an installation would; returns its folder. */
 export function writeOverlay(folder: string, { images, config, secrets }: Installation): string {
   mkdirSync(folder, { recursive: true })
-  const inCluster = Object.fromEntries(
-    ['runGateway', 'modelGateway'].map((name) => [
-      `${name}Url`,
-      `http://${name.toLowerCase().replace('gateway', '-gateway')}.${NAMESPACE}.svc.cluster.local`,
-    ]),
-  )
+  const at = (name: string) => `http://${name}.${NAMESPACE}.svc.cluster.local`
   const data = {
     brokerUrl: `http://broker-ingress.knative-eventing.svc.cluster.local/${NAMESPACE}/default`,
-    serviceUrlTemplate: `http://{function}.${NAMESPACE}.svc.cluster.local`,
-    ...inCluster,
+    serviceUrlTemplate: at('{function}'),
+    runGatewayUrl: at('run-gateway'),
+    modelGatewayUrl: at('model-gateway'),
     ...config,
   }
   const kustomization = {
@@ -64,13 +61,22 @@ export async function apply(resources: readonly Resource[], ...more: readonly st
   return kubectl(args, resources.map((resource) => JSON.stringify(resource)).join('\n---\n'))
 }
 
-/** Removes the namespace and waits until it is gone. */
+/**
+ * Removes the namespace and waits until it is gone. Pods first, and without their grace: a namespace that goes while pods
+ * are ending is looked at again only after half of the longest grace, and a gateway has 600 s.
+ */
 export async function removeNamespace(): Promise<void> {
-  // Nothing in it deserves the minute that a function has for its last requests.
-  const now = ['--grace-period', '0', '--force', '--ignore-not-found']
-  await kubectl(['delete', 'ksvc', '--namespace', NAMESPACE, '--all', '--ignore-not-found', '--timeout', '60s'])
-  await kubectl(['delete', 'pods', '--namespace', NAMESPACE, '--all', ...now])
-  await kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout', '180s'])
+  const all = ['--namespace', NAMESPACE, '--all', '--ignore-not-found']
+  for (const kind of ['trigger,pingsource', 'broker', 'ksvc'])
+    await kubectl(['delete', kind, ...all, '--timeout', '60s'])
+  const deployments = () => list('deployments', NAMESPACE)
+  await eventually(async () => (await deployments()).length === 0, {
+    what: 'the functions to go',
+    timeoutMs: 60_000,
+    everyMs: 500,
+  })
+  await kubectl(['delete', 'pods', ...all, '--grace-period', '0', '--force', '--timeout', '60s'])
+  await kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout', '120s'])
 }
 
 /** Everything that explains why something did not happen. */

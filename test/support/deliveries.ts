@@ -40,12 +40,20 @@ interface Listed {
 /** The newest deliveries that the forge has made or tried to make, oldest first, with what was in them. */
 export async function recordedDeliveries(world: World, count: number): Promise<(Listed & { readonly body: string })[]> {
   const hook = await hookPath(world)
-  const listed = await world.person<Listed[]>('GET', `${hook}/deliveries?per_page=${count}`)
-  const whole = listed.map(async (delivery) => {
+  const listed: Listed[] = []
+  for (let last: Listed | undefined; listed.length < count; last = listed.at(-1)) {
+    const cursor = last === undefined ? '' : `&cursor=v1_${last.id}`
+    const size = Math.min(100, count - listed.length)
+    const page = await world.person<Listed[]>('GET', `${hook}/deliveries?per_page=${size}${cursor}`)
+    if (page.length === 0) break
+    listed.push(...page)
+  }
+  const whole = []
+  for (const delivery of listed.toReversed()) {
     const { request } = await world.person<{ request: { payload: object } }>('GET', `${hook}/deliveries/${delivery.id}`)
-    return { ...delivery, body: JSON.stringify(request.payload) }
-  })
-  return (await Promise.all(whole)).toReversed()
+    whole.push({ ...delivery, body: JSON.stringify(request.payload) })
+  }
+  return whole
 }
 
 /** What a person, or the reconciler, does with deliveries that the forge lists as failed. */

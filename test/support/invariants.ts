@@ -3,20 +3,25 @@ import type { Db } from '#shared/db/connect.ts'
 import type { World } from './world.ts'
 
 /** What has to be true of a world that has come to rest, by the ledgers of the forge and of the processes, not by our tables. */
-export async function expectOnceAndOnlyOnce(world: World, db: Db, expected: { readonly runs: number }): Promise<void> {
+export async function expectOnceAndOnlyOnce(
+  world: World,
+  db: Db,
+  expected: { readonly runs: number; readonly failed?: number },
+): Promise<void> {
+  const { runs: published, failed = 0 } = expected
   const pulls = await world.forgeLedger('pull.created')
-  expect(pulls, 'pull requests at the forge').toHaveLength(expected.runs)
+  expect(pulls, 'pull requests at the forge').toHaveLength(published)
   const comments = await world.forgeLedger('comment.created')
   const removed = await world.forgeLedger('comment.deleted')
-  expect(comments.length - removed.length, 'service comments at the forge').toBe(expected.runs)
+  expect(comments.length - removed.length, 'service comments at the forge').toBe(published + failed)
   const jobs = world.jobLedger().map(({ run, attempt }) => `${run}/${attempt}`)
   expect(new Set(jobs).size, 'no attempt was started twice').toBe(jobs.length)
-  expect(new Set(world.jobLedger().map(({ run }) => run)).size, 'runs that were started').toBe(expected.runs)
+  expect(new Set(world.jobLedger().map(({ run }) => run)).size, 'runs that were started').toBe(published + failed)
   const runs = await db.selectFrom('runs').select('state').where('state', '!=', 'refused').execute()
-  expect(
-    runs.map(({ state }) => state),
-    'ends of the runs',
-  ).toEqual(Array(expected.runs).fill('succeeded'))
+  expect(runs.map(({ state }) => state).toSorted(), 'ends of the runs').toEqual([
+    ...Array<string>(failed).fill('failed'),
+    ...Array<string>(published).fill('succeeded'),
+  ])
   await expectSentIsAccepted(world, db)
   await expectNothingLost(db)
 }

@@ -42,7 +42,7 @@ function pureFiles(files: Files): Set<string> {
 }
 
 function mayImportFunctions(path: string): boolean {
-  return path.startsWith('deploy/local/') || isTest(path)
+  return path.startsWith('deploy/') || isTest(path)
 }
 
 /** Folders of `shared/` from the ground up; files directly in it are the ground. A layer imports what is below or beside it. */

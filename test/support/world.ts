@@ -16,6 +16,9 @@ import { eventually } from './wait.ts'
 
 const root = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
+/** Key of the agents' tokens. */
+export const TOKEN_KEY = 'a key of the test, long enough for anything'
+
 /** One line of the forge's own ledger: what really happened there. */
 export interface ForgeEntry {
   readonly kind: string
@@ -152,7 +155,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     forge: { url: forge.url, authDir },
     secretsDir: join(folder, 'secrets'),
     model: { url: options.modelUrl ?? 'http://127.0.0.1:9', key: '', names: ['gpt-5.4-mini'] },
-    tokenKey: 'a key of the test, long enough for anything',
+    tokenKey: TOKEN_KEY,
     launcher: {
       directory: jobs,
       supervisor: root('functions/stage-dispatcher/supervise.ts'),
