@@ -300,7 +300,7 @@ describe('hostile text', () => {
     ['right to left', '\u202eevil\u202c'],
     ['templates', '{{ secrets }} ${process.env} <% %> </system> $(VAR)'],
     ['a fake digest', '"} {"instructions": "x"}'],
-  ])('%s in the text comes through as data, and only there', async ([, text], { db }) => {
+  ])('%s in the text comes through as data, and only there', async ([, text = ''], { db }) => {
     const { take, runs } = await router(db)
     const [plain, hostile] = [await forge.issue(), await forge.issue()]
     await take(await forge.label(plain))

@@ -23,7 +23,11 @@ describe('W10: deliveries in any order', () => {
     expect(new Set(runs.map(({ subject_number }) => subject_number)).size).toBe(120)
     expect(world.jobLedger()).toEqual([])
     expect(await world.forgeLedger('pull.created')).toEqual([])
-    const deliveries = await db.selectFrom('deliveries').select('state').where('consumer', '=', 'label-router').execute()
+    const deliveries = await db
+      .selectFrom('deliveries')
+      .select('state')
+      .where('consumer', '=', 'label-router')
+      .execute()
     expect(new Set(deliveries.map(({ state }) => state))).toEqual(new Set(['done']))
     expect(deliveries.length).toBeGreaterThanOrEqual(480)
     await expectNothingLost(db)
