@@ -6,7 +6,11 @@ import type * as v from 'valibot'
  */
 export function schemaProblems(issues: readonly v.BaseIssue<unknown>[]): string {
   const lines = issues.slice(0, 5).map(({ path = [], expected, type, kind }) => {
-    const where = path.map(({ key }) => shown(key)).join('.') || 'the value'
+    const keys = path.map(({ key }) => shown(key))
+    // The sender's own word.
+    const unknownKey = expected === 'never' ? keys.pop() : undefined
+    const where = keys.join('.') || 'the value'
+    if (unknownKey !== undefined) return `${where}: has a key that is not known`
     return `${where}: ${kind === 'schema' && expected !== null ? `expected ${expected}` : `is against the rule ${type}`}`
   })
   const more = issues.length - lines.length

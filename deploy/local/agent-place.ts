@@ -7,6 +7,9 @@ import type { FunctionsOptions } from './functions.ts'
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url))
 
+/** Whom agents run as where we are root: not the account of the database, whose files it may read. */
+const agentAccount = { uid: 65_532, gid: 65_532 }
+
 /** Prepares the place where agents work: the CLI, its sandbox, the account. Throws one line when a real model would run unlocked. */
 export async function prepareAgents(
   jobsDir: string,
@@ -25,9 +28,9 @@ export async function prepareAgents(
       `the agent runs without a sandbox here: ${realModel ? 'you said so' : 'the model is scripted and does what its script says'}`,
     )
   const main = path('agent/main.ts')
-  const user = account !== undefined && readable([main, binary], account) ? account : undefined
+  const user = account !== undefined && readable([main, binary], agentAccount) ? agentAccount : undefined
   if (account !== undefined && user === undefined) say('agents run as root: another account cannot read this folder')
-  say(`agent: ${version}${user === undefined ? '' : ', as nobody'}${locked ? ', in its sandbox' : ''}`)
+  say(`agent: ${version}${user === undefined ? '' : `, as user ${user.uid}`}${locked ? ', in its sandbox' : ''}`)
   return {
     directory: jobsDir,
     supervisor: path('functions/stage-dispatcher/supervise.ts'),

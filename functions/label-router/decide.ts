@@ -77,12 +77,10 @@ export function decideCancel(
   return undefined
 }
 
-/** Bytes of everything the agent will read of the subject. */
+/** Bytes, as UTF-8, of everything the agent will read of the subject. */
 export function contentBytes(content: TaskContent): number {
-  return [content.title, content.body, ...content.comments.map(({ body }) => body)].reduce(
-    (sum, text) => sum + text.length * 2,
-    0,
-  )
+  const texts = [content.title, content.body, ...content.comments.map(({ body }) => body)]
+  return new TextEncoder().encode(texts.join('')).length
 }
 
 function chosen(labels: readonly string[], prefix: string): string | undefined {

@@ -33,7 +33,7 @@ describe('C3: a connection to the database that breaks during a delivery', () =>
         seen.set(status, (seen.get(status) ?? 0) + 1)
       }
       // The relay comes after the commit: cuts that late leave a 202, all others a 503.
-      expect([...seen.keys()].toSorted()).toEqual([202, 503])
+      expect(new Set(seen.keys())).toEqual(new Set([202, 503]))
       expect(seen.get(503)).toBeGreaterThan(CUTS / 4)
 
       const { count } = await db

@@ -1,11 +1,8 @@
 import { describe, expect } from 'vitest'
 import type { Db } from '#shared/db/connect.ts'
+import { runThroughCrash } from '../support/crash.ts'
 import { test } from '../support/database.ts'
-import { redeliverFailed } from '../support/deliveries.ts'
-import { expectOnceAndOnlyOnce } from '../support/invariants.ts'
 import { startModel } from '../support/model.ts'
-import { endOf } from '../support/processes.ts'
-import { startWorld, type World, type WorldOptions } from '../support/world.ts'
 
 /** Each arrow of the protocol with its row, where it has one, and what it is called there. */
 const points: [point: string, row: string][] = [
@@ -65,24 +62,6 @@ describe('a process that is killed', () => {
     },
   )
 })
-
-/** One issue, one label, a SIGKILL on the way; then a restart, the forge's redelivery, and everything has come to its end once. */
-async function runThroughCrash(options: WorldOptions): Promise<World> {
-  const world = await startWorld(options)
-  await world.drain()
-  await world.arm()
-  await world.label(await world.issue())
-  // On a slow machine a relay may run out of time on the way; then it is the sweep that gets us there.
-  const sweeping = setInterval(() => void world.sweep().catch(() => {}), 3_000)
-  const end = await endOf(world.functions()).finally(() => clearInterval(sweeping))
-  expect(end).toMatchObject({ signal: 'SIGKILL' })
-  await world.restart()
-  await world.expireLeases()
-  await redeliverFailed(world)
-  await world.drain()
-  await expectOnceAndOnlyOnce(world, options.db, { runs: 1 })
-  return world
-}
 
 /** What was tried outside is known to have happened: nothing is left that a later sweep would try again. */
 async function expectNoOpenIntent(db: Db): Promise<void> {

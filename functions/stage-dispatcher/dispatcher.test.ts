@@ -1,0 +1,292 @@
+import fc from 'fast-check'
+import { sql } from 'kysely'
+import { describe, expect } from 'vitest'
+import { connect, type Db } from '#shared/db/connect.ts'
+import type { Row } from '#shared/db/schema.ts'
+import { noRelay, post, quiet, sweep } from '#shared/edge/testing/post.ts'
+import { RetryLater } from '#shared/errors.ts'
+import { EVENT_TYPES, type PlatformType } from '#shared/events/types.ts'
+import { verifyToken } from '#shared/job/token.ts'
+import { addAttempt, addProject, addRun, runNow, saidOf, say } from '#shared/run/testing/rows.ts'
+import { create } from './app.ts'
+import { jobName } from './job-name.ts'
+import { mapLauncher } from './testing/launcher.ts'
+import { test } from './testing/test.ts'
+
+const tokenKey = 'a key of the test, long enough for anything'
+
+function dispatcher(db: Db, launcher = mapLauncher()) {
+  const app = create({ tokenKey }, { db, relay: noRelay, log: quiet, launcher })
+  return {
+    app,
+    launcher,
+    approve: async (run: Row<'runs'>, type: PlatformType = EVENT_TYPES.stageApproved) =>
+      post(app, db, 'stage-dispatcher', await say(db, type, run)),
+  }
+}
+
+const states = async (db: Db) => {
+  const rows = await db.selectFrom('runs').select(['state', 'reason']).orderBy('created_at').orderBy('id').execute()
+  return rows.map(({ state, reason }) => (reason === null ? state : `${state} ${reason}`))
+}
+
+async function queue(db: Db, count: number, maxActive: number) {
+  const project = await addProject(db, { max_active: maxActive })
+  const runs = []
+  for (let index = 0; index < count; index += 1) {
+    const created_at = new Date(Date.UTC(2026, 0, 1, 0, 0, index))
+    runs.push(await addRun(db, project, { state: 'queued', columns: { created_at } }))
+  }
+  return { project, runs, run: runs[0] as Row<'runs'> }
+}
+
+describe('capacity', () => {
+  test('as many runs as fit start, the oldest first; the others wait and say so', async ({ db }) => {
+    const { approve, launcher } = dispatcher(db)
+    const { runs } = await queue(db, 4, 2)
+    const [first, second, third, fourth] = runs
+    for (const run of runs.toReversed()) expect(await approve(run)).toMatchObject({ status: 202, state: 'done' })
+
+    expect(launcher.created.map(({ run }) => run)).toEqual([first?.id, second?.id])
+    expect(await states(db)).toEqual(['running', 'running', 'queued', 'queued'])
+    expect(await saidOf(db, first?.id ?? '')).toEqual(['run.started'])
+    expect(await saidOf(db, third?.id ?? '')).toEqual(['run.queued'])
+    expect(await saidOf(db, fourth?.id ?? '')).toEqual(['run.queued'])
+  })
+
+  test('a run that ends makes room for the next in the queue', async ({ db }) => {
+    const { approve, launcher } = dispatcher(db)
+    const { runs } = await queue(db, 2, 1)
+    const [first, second] = runs
+    await approve(first as NonNullable<typeof first>)
+    await db.updateTable('attempts').set({ state: 'finished', result: '{}' }).execute()
+    await db
+      .updateTable('runs')
+      .set({ state: 'publishing' })
+      .where('id', '=', first?.id ?? '')
+      .execute()
+
+    await approve(first as NonNullable<typeof first>, EVENT_TYPES.runFinished)
+    expect(launcher.created.map(({ run }) => run)).toEqual([first?.id, second?.id])
+  })
+
+  test('a disconnected repository starts nothing', async ({ db }) => {
+    const { approve, launcher } = dispatcher(db)
+    const { runs } = await queue(db, 1, 1)
+    await db.updateTable('projects').set({ state: 'disconnected' }).execute()
+    for (const run of runs) await approve(run)
+    expect(launcher.created).toEqual([])
+  })
+
+  test('any number of dispatchers at once never start more than fits, and nothing twice', async ({
+    db,
+    databaseUrl,
+  }) => {
+    const others = [1, 2].map((number) => connect(databaseUrl, { name: `dispatcher ${number}` }))
+    const launcher = mapLauncher()
+    const replicas = [db, ...others].map((own) => dispatcher(own, launcher))
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 7 }), async (fits, count) => {
+        const { project, runs } = await queue(db, count, fits)
+        const before = launcher.created.length
+        await Promise.all(runs.flatMap((run) => replicas.map(({ approve }) => approve(run))))
+        const open = await db
+          .selectFrom('attempts')
+          .innerJoin('runs', 'runs.id', 'attempts.run_id')
+          .select(['run_id'])
+          .where('project_id', '=', project.id)
+          .execute()
+        expect(open).toHaveLength(Math.min(fits, count))
+        expect(
+          launcher.created
+            .slice(before)
+            .map(({ run }) => run)
+            .toSorted(),
+        ).toEqual(open.map(({ run_id }) => run_id).toSorted())
+      }),
+      { numRuns: 5 },
+    )
+    await Promise.all(others.map((own) => own.destroy()))
+  })
+
+  test('L10 a run that waited longer than a minute is judged again before it starts', async ({ db }) => {
+    const { approve, launcher } = dispatcher(db)
+    const { runs } = await queue(db, 1, 1)
+    const [run] = runs
+    await db
+      .updateTable('runs')
+      .set({ judged_at: sql`now() - interval '61 seconds'` })
+      .execute()
+    await approve(run as NonNullable<typeof run>)
+    expect(launcher.created).toEqual([])
+    expect(await saidOf(db, run?.id ?? '')).toEqual(['stage.due', 'run.queued'])
+
+    await db
+      .updateTable('runs')
+      .set({ judged_at: sql`now()` })
+      .execute()
+    await approve(run as NonNullable<typeof run>)
+    expect(launcher.created).toHaveLength(1)
+  })
+})
+
+describe('one Job per attempt', () => {
+  test('a Job carries tokens of its attempt and the time that is left', async ({ db }) => {
+    const { approve, launcher } = dispatcher(db)
+    const { runs } = await queue(db, 1, 1)
+    for (const run of runs) await approve(run)
+    const [job] = launcher.created
+    const attempt = await db.selectFrom('attempts').selectAll().executeTakeFirstOrThrow()
+    expect(job).toMatchObject({ name: jobName(attempt.run_id, 1), image: 'agent', attempt: 1 })
+    expect(job?.seconds).toBeGreaterThan(590)
+    expect(job?.seconds).toBeLessThanOrEqual(600)
+    const ref = { run: attempt.run_id, attempt: 1, fence: attempt.fence }
+    expect(verifyToken(tokenKey, 'run', job?.tokens.run ?? '')).toEqual(ref)
+    expect(verifyToken(tokenKey, 'model', job?.tokens.model ?? '')).toEqual(ref)
+  })
+
+  test('C9 a Job that exists from before a crash is adopted', async ({ db }) => {
+    const { approve, launcher } = dispatcher(db)
+    const { run } = await queue(db, 1, 1)
+    launcher.jobs.set(jobName(run.id, 1), { uid: 'from before', run: run.id, state: 'running' })
+    await approve(run)
+    expect(await states(db)).toEqual(['running'])
+    expect(await db.selectFrom('intents').select(['state', 'external_id']).execute()).toEqual([
+      { state: 'done', external_id: 'from before' },
+    ])
+  })
+
+  test("F9 a name that somebody else's Job has fails the run, and that Job is left alone", async ({ db }) => {
+    const { app, approve, launcher } = dispatcher(db)
+    const { run } = await queue(db, 1, 1)
+    launcher.jobs.set(jobName(run.id, 1), { uid: 'theirs', run: 'another run', state: 'running' })
+    await approve(run)
+    expect(await states(db)).toEqual(['failed job_name_conflict'])
+    expect((await sweep(app)).status).toBe(200)
+    expect(launcher.stopped).toEqual([])
+    expect(launcher.jobs.get(jobName(run.id, 1))?.state).toBe('running')
+  })
+
+  test('F11 a Job that is refused fails the run with what was said', async ({ db }) => {
+    const { approve, launcher } = dispatcher(db)
+    const { runs } = await queue(db, 1, 1)
+    launcher.instead = async () => ({ kind: 'refused', detail: 'exceeded quota' })
+    for (const run of runs) await approve(run)
+    expect(await states(db)).toEqual(['failed job_refused'])
+    expect((await runNow(db, runs[0]?.id ?? '')).detail).toBe('exceeded quota')
+  })
+
+  test('F10 a creation whose outcome is unknown is asked for again, and holds up no other', async ({ db }) => {
+    const { approve, launcher } = dispatcher(db)
+    const { runs } = await queue(db, 2, 2)
+    const [lost, fine] = runs.map(({ id }) => id)
+    launcher.instead = (job) => (job.run === lost ? Promise.reject(new RetryLater('reset')) : undefined)
+    expect(await approve(runs[0] as NonNullable<(typeof runs)[0]>)).toMatchObject({ status: 503, state: 'pending' })
+    expect(await states(db)).toEqual(['starting', 'running'])
+    expect(launcher.created.map(({ run }) => run)).toEqual([fine])
+
+    launcher.instead = undefined
+    await approve(runs[1] as NonNullable<(typeof runs)[1]>)
+    expect(await states(db)).toEqual(['running', 'running'])
+    expect(launcher.created.map(({ run }) => run)).toEqual([fine, lost])
+  })
+
+  test('C8 an intent without a Job is carried out by the sweep', async ({ db }) => {
+    const { app, launcher, approve } = dispatcher(db)
+    const { runs } = await queue(db, 1, 1)
+    launcher.instead = () => Promise.reject(new RetryLater('away'))
+    for (const run of runs) await approve(run)
+    launcher.instead = undefined
+    await sweep(app)
+    expect(launcher.created).toHaveLength(1)
+    expect(await states(db)).toEqual(['running'])
+  })
+})
+
+describe('the sweep', () => {
+  async function running(db: Db, own = dispatcher(db)) {
+    const { run, project } = await queue(db, 1, 1)
+    await own.approve(run)
+    return { ...own, run, project }
+  }
+
+  test('C10 a Job that is gone is a lost attempt: once more with a new fence, then agent_lost', async ({ db }) => {
+    const { app, launcher, run } = await running(db)
+    launcher.jobs.delete(jobName(run.id, 1))
+    await sweep(app)
+    expect(await saidOf(db, run.id)).toEqual(['run.started', 'run.lost', 'run.started'])
+    expect(launcher.created.map(({ attempt }) => attempt)).toEqual([1, 2])
+    const fences = await db.selectFrom('attempts').select(['state', 'fence']).orderBy('attempt').execute()
+    expect(fences.map(({ state }) => state)).toEqual(['lost', 'created'])
+    expect(fences[1]?.fence).toBeGreaterThan(fences[0]?.fence ?? Infinity)
+
+    launcher.jobs.delete(jobName(run.id, 2))
+    await sweep(app)
+    await sweep(app)
+    expect(await states(db)).toEqual(['failed agent_lost'])
+    expect(launcher.created).toHaveLength(2)
+  })
+
+  test('an agent that is at work is left alone', async ({ db }) => {
+    const { app, launcher, run } = await running(db)
+    await sweep(app)
+    expect(await saidOf(db, run.id)).toEqual(['run.started'])
+    expect(launcher.stopped).toEqual([])
+  })
+
+  test('a deadline that passed fails the run and stops the Job', async ({ db }) => {
+    const { app, launcher, run } = await running(db)
+    await db
+      .updateTable('attempts')
+      .set({ deadline_at: sql`now()` })
+      .execute()
+    await sweep(app, 3_600)
+    expect(await states(db)).toEqual(['failed deadline_exceeded'])
+    expect(launcher.stopped).toContain(jobName(run.id, 1))
+  })
+
+  test.for([
+    ['gone for the first time', 1],
+    ['gone for the last time', 2],
+    ['late', 1],
+  ] as const)('a result that comes in while the launcher is asked counts: %s', async ([what, attempt], { db }) => {
+    const { app, launcher, run } = await running(db)
+    if (attempt === 2) {
+      await db.updateTable('attempts').set({ state: 'lost' }).execute()
+      await addAttempt(db, run.id)
+    }
+    if (what === 'late')
+      await db
+        .updateTable('attempts')
+        .set({ deadline_at: sql`now()` })
+        .execute()
+    launcher.get = async () => {
+      await db.updateTable('attempts').set({ state: 'finished', result: '{}' }).where('state', '=', 'created').execute()
+      await db
+        .updateTable('runs')
+        .set({ state: 'publishing', version: sql`version + 1` })
+        .execute()
+      return undefined
+    }
+    await sweep(app)
+    expect(await states(db)).toEqual(['publishing'])
+  })
+
+  test('a cancelled run has its Job stopped, by its event or by the sweep, and only once', async ({ db }) => {
+    const { app, approve, launcher, run } = await running(db)
+    await db.updateTable('runs').set({ state: 'cancelled', reason: 'label_removed' }).execute()
+    await approve(run, EVENT_TYPES.runCancelled)
+    expect(launcher.stopped).toEqual([jobName(run.id, 1)])
+    await sweep(app)
+    expect(launcher.stopped).toHaveLength(1)
+    expect(await db.selectFrom('intents').select('state').execute()).toEqual([{ state: 'gone' }])
+  })
+
+  test('a project whose Jobs cannot be created holds up no other project', async ({ db }) => {
+    const { app, launcher } = dispatcher(db)
+    const [bad, good] = [await queue(db, 1, 1), await queue(db, 1, 1)]
+    launcher.instead = (job) => (job.run === bad.runs[0]?.id ? Promise.reject(new RetryLater('no')) : undefined)
+    expect((await sweep(app)).status).toBe(503)
+    expect(launcher.created.map(({ run }) => run)).toEqual([good.runs[0]?.id])
+  })
+})

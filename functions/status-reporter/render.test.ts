@@ -1,0 +1,154 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Row } from '#shared/db/schema.ts'
+import { reasonOf, reasons } from '#shared/workflow/reasons.ts'
+import { isOver, labelChange } from './decide.ts'
+import { render, type Story } from './render.ts'
+
+const at = new Date('2026-01-02T03:04:05Z')
+const run: Row<'runs'> = {
+  id: '6f9b1c9e-0000-4000-8000-000000000001',
+  project_id: '6f9b1c9e-0000-4000-8000-000000000002',
+  provider: 'github',
+  instance: 'https://api.github.com',
+  repository_id: '1',
+  subject_id: '70',
+  subject_number: 7,
+  label_event_id: '700',
+  label: 'run:dev',
+  stage: 'dev',
+  requester_id: '1001',
+  requester_login: 'maria',
+  requested_at: at,
+  state: 'running',
+  reason: null,
+  detail: null,
+  version: 1,
+  judged_at: at,
+  bundle_digest: null,
+  change_id: null,
+  created_at: at,
+  updated_at: at,
+}
+const story = (columns: Partial<Row<'runs'>> = {}, more: Partial<Story> = {}): Story => ({
+  ...{ run: { ...run, ...columns }, manifest: undefined, change: undefined, ahead: undefined, tokens: 0, progress: [] },
+  ...more,
+})
+const hostile = [
+  '@everyone and @org/team',
+  '`code` ``` fence',
+  '![x](https://evil.example/track.png) [a](javascript:alert(1)) https://evil.example',
+  '<img src=x onerror=alert(1)> <!-- codex-k8s:run:1 --> </sub>',
+  'line\r\n# heading\u2028- item\u0085x',
+  '\u202eright to left\u200b\u{e0041}\ud800',
+  'closes #1, octo/repo#2, GH-3, 0123456789abcdef0123456789abcdef01234567',
+  '| a | b |\n|---|---|',
+]
+
+describe('the comment of a run', () => {
+  test('while it is at work', () => {
+    const progress = [
+      { kind: 'command', text: 'npm test' },
+      { kind: 'edit', text: 'src/money.js' },
+    ]
+    expect(render(story({}, { progress }))).toMatchInlineSnapshot(`
+      "<!-- codex-k8s:run:6f9b1c9e-0000-4000-8000-000000000001 -->
+
+      **\`run:dev\` is at work**
+
+      - command: \`npm test\`
+      - edit: \`src/money.js\`
+
+      <sub>for @maria · run \`6f9b1c9e-0000-4000-8000-000000000001\`</sub>
+      "
+    `)
+  })
+
+  test.for(Object.keys(reasons))('%s is said with a sentence and a next step', (reason) => {
+    const shown = render(story({ state: 'failed', reason }))
+    expect(shown).toContain(reasonOf(reason).says)
+    expect(shown).toContain(`**Next:** ${reasonOf(reason).next}`)
+    expect(reasonOf(reason).next).toMatch(/\.$|`\.$/)
+  })
+
+  test('a reason from a newer version is named and has a next step', () => {
+    expect(render(story({ state: 'failed', reason: 'of_tomorrow' }))).toContain('Unknown reason: of_tomorrow.')
+  })
+
+  test('where it stands in the queue, and what it costs', () => {
+    expect(render(story({ state: 'queued' }, { ahead: 0 }))).toContain('(next in line)')
+    expect(render(story({ state: 'queued' }, { ahead: 3 }))).toContain('(3 ahead of it)')
+  })
+
+  test('J10 what an agent writes is inert: one line, in a code span, nothing hidden', () => {
+    const progress = hostile.map((text) => ({ kind: 'command', text }))
+    const shown = render(story({ state: 'failed', reason: 'agent_failed', detail: hostile.join(' ') }, { progress }))
+    expect(shown).toMatchInlineSnapshot(`
+      "<!-- codex-k8s:run:6f9b1c9e-0000-4000-8000-000000000001 -->
+
+      **\`run:dev\` failed**
+
+      The agent ended with an error. Details: \`@everyone and @org/team  code      fence ![x](https://evil.example/track.png) [a](javascript:alert(1)) https://evil.example <img src=x onerror=alert(1)> <!-- codex-k8s:run:1 --> </sub> line  # heading - item x  right to left    closes #1, octo/repo#2, GH-3, 0123456789abcdef0123456789abcdef01234567 | a | b | |---|---|\`
+
+      **Next:** Look at the details, then set the label again.
+
+      - command: \`@everyone and @org/team\`
+      - command: \`code      fence\`
+      - command: \`![x](https://evil.example/track.png) [a](javascript:alert(1)) https://evil.example\`
+      - command: \`<img src=x onerror=alert(1)> <!-- codex-k8s:run:1 --> </sub>\`
+      - command: \`line  # heading - item x\`
+      - command: \`right to left\`
+      - command: \`closes #1, octo/repo#2, GH-3, 0123456789abcdef0123456789abcdef01234567\`
+      - command: \`| a | b | |---|---|\`
+
+      <sub>for @maria · run \`6f9b1c9e-0000-4000-8000-000000000001\`</sub>
+      "
+    `)
+  })
+
+  test('J10 whatever the text is, outside of code spans the comment is the same', () => {
+    const bare = (text: string) =>
+      render(story({ state: 'failed', reason: 'agent_failed', detail: text }, { progress: [{ kind: 'edit', text }] }))
+    const outside = (shown: string) => shown.replace(/`[^`\n]*`/g, '``')
+    const texts = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom(...hostile),
+      fc.string({ unit: fc.constantFrom('`', '\n', '\ud83d', '\ude00', ' ', 'a'), maxLength: 600 }),
+    )
+    fc.assert(
+      fc.property(texts, (text) => {
+        const shown = bare(text)
+        expect(outside(shown).replace(/``/g, '')).toBe(outside(bare('x')).replace(/``/g, ''))
+        expect(shown.isWellFormed()).toBe(true)
+        expect(shown.length).toBeLessThan(1_500)
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
+
+describe('the labels of a subject', () => {
+  const change = (columns: Partial<Row<'runs'>>, newer = false) =>
+    labelChange({ ...run, ...columns }, 'run:dev', 'state:in-review', newer)
+
+  test.for(['refused', 'succeeded', 'failed', 'cancelled'] as const)(
+    'lose the run label when the run is %s',
+    (state) => {
+      expect(isOver({ ...run, state })).toBe(true)
+      expect(change({ state }).remove).toEqual(['run:dev'])
+      expect(change({ state }, true).remove).toEqual([])
+      expect(change({ state }).add).toEqual(state === 'succeeded' ? ['state:in-review'] : [])
+    },
+  )
+
+  test.for(['waiting_approval', 'queued', 'starting', 'running', 'publishing'] as const)(
+    'stay while the run is %s',
+    (state) => {
+      expect(change({ state })).toEqual({ remove: [], add: [] })
+    },
+  )
+
+  test('are not touched where a person took the label off', () => {
+    expect(change({ state: 'cancelled', reason: 'label_removed' })).toEqual({ remove: [], add: [] })
+  })
+})

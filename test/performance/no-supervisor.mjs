@@ -1,0 +1,1 @@
+// Stands where a Job would be watched over.

@@ -1,0 +1,27 @@
+import { randomUUID } from 'node:crypto'
+import { Hono } from 'hono'
+import { serve } from '#shared/edge/serve.ts'
+import { createLog } from '#shared/log.ts'
+import { webhookGateway, type Storage } from '../../../functions/webhook-gateway/handler.ts'
+import { createSecrets } from '../../../functions/webhook-gateway/secrets.ts'
+
+// The webhook gateway as it is, with a storage that remembers nothing and no relay: what is left without a database.
+const { SECRETS_DIR = '', SECRET_NAME = '', HOOK_ID = '', REPOSITORY_ID = '' } = process.env
+const log = createLog('in-memory', 'info')
+const hook = { id: HOOK_ID, instance: '', projectId: 'p', secretName: SECRET_NAME, previousSecretName: null }
+const project = { id: 'p', repositoryId: REPOSITORY_ID, state: 'connected', settings: {} } as const
+const storage: Storage = {
+  findHook: async () => hook,
+  findProject: async () => project,
+  save: async (_, decision) => ({
+    state: decision.kind === 'accept' ? 'accepted' : 'quarantined',
+    reason: decision.kind === 'accept' ? null : decision.reason,
+    duplicate: false,
+    outboxIds: [randomUUID()],
+  }),
+}
+const relay = { after: async () => {}, overdue: async () => 0 }
+const receive = webhookGateway({ storage, secrets: createSecrets(SECRETS_DIR), relay, log })
+const app = new Hono()
+app.post('/hooks/github/:hook', (c) => receive(c.req.param('hook'), c.req.raw))
+await serve({ fetch: (request) => app.fetch(request), close: async () => {} }, { port: 0, log })
