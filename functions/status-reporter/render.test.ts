@@ -88,14 +88,14 @@ describe('the comment of a run', () => {
 
       **\`run:dev\` failed**
 
-      The agent ended with an error. Details: \`@everyone and @org/team  code      fence ![x](https://evil.example/track.png) [a](javascript:alert(1)) https://evil.example <img src=x onerror=alert(1)> <!-- codex-k8s:run:1 --> </sub> line  # heading - item x  right to left    closes #1, octo/repo#2, GH-3, 0123456789abcdef0123456789abcdef01234567 | a | b | |---|---|\`
+      The agent ended with an error. Details: \`@everyone and @org/team  code      fence ![x](https://evil.example/track.png) [a](javascript:alert(1)) https://evil.example <img src=x onerror=alert(1)> < !-- codex-k8s:run:1 --> </sub> line  # heading - item x  right to left    closes #1, octo/repo#2, GH-3, 0123456789abcdef0123456789abcdef01234567 | a | b | |---|---|\`
 
       **Next:** Look at the details, then set the label again.
 
       - command: \`@everyone and @org/team\`
       - command: \`code      fence\`
       - command: \`![x](https://evil.example/track.png) [a](javascript:alert(1)) https://evil.example\`
-      - command: \`<img src=x onerror=alert(1)> <!-- codex-k8s:run:1 --> </sub>\`
+      - command: \`<img src=x onerror=alert(1)> < !-- codex-k8s:run:1 --> </sub>\`
       - command: \`line  # heading - item x\`
       - command: \`right to left\`
       - command: \`closes #1, octo/repo#2, GH-3, 0123456789abcdef0123456789abcdef01234567\`
@@ -120,6 +120,7 @@ describe('the comment of a run', () => {
         const shown = bare(text)
         expect(outside(shown).replace(/``/g, '')).toBe(outside(bare('x')).replace(/``/g, ''))
         expect(shown.isWellFormed()).toBe(true)
+        expect(shown.split('<!--')).toHaveLength(2)
         expect(shown.length).toBeLessThan(1_500)
       }),
       { numRuns: 500 },

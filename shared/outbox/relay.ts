@@ -62,7 +62,9 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = fetch }: RelayOp
     const message = HTTP.binary(await toCloudEvent(db, row))
     const headers = Object.entries(message.headers).map(([name, value]) => [name, headerValue(name, String(value))])
     const body = (message.body as string | undefined) ?? null
-    const response = await post(brokerUrl, { method: 'POST', headers: Object.fromEntries(headers), body, signal })
+    const send = () => post(brokerUrl, { method: 'POST', headers: Object.fromEntries(headers), body, signal })
+    // Once more at once: a kept connection may have been closed at the other end just then. Repeating an event is harmless.
+    const response = await send().catch((error: unknown) => (signal.aborted ? Promise.reject(error as Error) : send()))
     await response.body?.cancel()
     return response.ok
   }

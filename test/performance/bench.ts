@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
+import { deliveries } from './deliveries.ts'
 import { table, type Section } from './figures.ts'
 import { prepare, type Ground } from './ground.ts'
 import { starts } from './starts.ts'
@@ -15,7 +16,7 @@ const usage = `npm run bench -- [OPTION]...
 
 A missed goal is a result: the status is 0. It is 1 when the benchmark itself is broken.`
 
-const sections: Readonly<Record<string, (ground: Ground) => Promise<Section>>> = { starts }
+const sections: Readonly<Record<string, (ground: Ground) => Promise<Section>>> = { starts, deliveries }
 
 const { values } = parseArgs({
   options: {

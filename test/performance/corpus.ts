@@ -1,7 +1,6 @@
 import { createHmac } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import examples from '@octokit/webhooks-examples' with { type: 'json' }
 
 /** A recorded delivery, signed for one hook. */
 export interface SignedBody {
@@ -28,12 +27,8 @@ const EVENTS = [
 
 /** GitHub's own examples of these events, as if they came from one repository, signed with its hook's secret. */
 export function corpus(repositoryId: string, secret: string): SignedBody[] {
-  const index = createRequire(import.meta.url).resolve('@octokit/webhooks-examples')
-  const examples = JSON.parse(readFileSync(join(dirname(index), 'index.json'), 'utf8')) as {
-    name: string
-    examples: Record<string, unknown>[]
-  }[]
-  return examples
+  const recorded = examples as unknown as readonly { name: string; examples: readonly Record<string, unknown>[] }[]
+  return recorded
     .filter(({ name }) => EVENTS.includes(name))
     .flatMap(({ name, examples: bodies }) =>
       bodies.flatMap(({ repository, ...rest }) => {

@@ -270,10 +270,14 @@ async function freePorts(): Promise<FunctionsOptions['ports']> {
   return Object.fromEntries(await Promise.all(pairs)) as FunctionsOptions['ports']
 }
 
+/** Each process of tests begins somewhere else and takes no port twice. */
+let lastPort = 10_000 + ((process.pid * 977) % 20_000)
+
 /** Below the range from which outgoing connections take theirs: between a kill and a restart one of them could have it. */
 async function freePort(): Promise<number> {
   for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    lastPort = lastPort < 30_000 ? lastPort + 1 : 10_000
+    const port = lastPort
     const server = createServer().listen(port)
     const free = await new Promise<boolean>((resolve) => {
       server.once('listening', () => resolve(true))

@@ -1,0 +1,145 @@
+import fc from 'fast-check'
+import { describe, expect } from 'vitest'
+import { connect, type Db } from '#shared/db/connect.ts'
+import { transaction } from '#shared/db/transaction.ts'
+import { canonicalJson } from '#shared/digest.ts'
+import { noRelay, post, quiet, sweep } from '#shared/edge/testing/post.ts'
+import { emit } from '#shared/outbox/write.ts'
+import { create } from './app.ts'
+import { entryText, GENESIS, link } from './chain.ts'
+import { test } from './testing/test.ts'
+
+const sink = (db: Db) => create({ db, relay: noRelay, log: quiet })
+
+/** An event that only the ledger hears of. */
+const write = (db: Db, data: Record<string, unknown> = {}) =>
+  transaction(db, (tx) => emit(tx, 'test', { type: 'test.happened', subject: 's', extensions: {}, data, rows: {} }))
+
+const ledger = (db: Db) => db.selectFrom('ledger').selectAll().orderBy('seq').execute()
+
+/** What somebody who trusts nobody does: the chain by its own words. */
+function verify(rows: Awaited<ReturnType<typeof ledger>>): number | undefined {
+  let previous = GENESIS
+  for (const [index, row] of rows.entries()) {
+    const entry = JSON.parse(row.entry) as { seq: number; outboxId: string }
+    const fits =
+      row.seq === index + 1 && entry.seq === row.seq && entry.outboxId === row.outbox_id && row.previous === previous
+    if (!fits || row.hash !== link(previous, row.seq, row.entry)) return index + 1
+    previous = row.hash
+  }
+  return undefined
+}
+
+describe('the chain', () => {
+  test('an event is one entry with its whole record; knocking again adds nothing', async ({ db }) => {
+    const app = sink(db)
+    const id = await write(db, { a: 1, text: 'ä \u{1f600} \u2028' })
+    expect(await post(app, db, 'audit-sink', id)).toMatchObject({ status: 202, text: '', state: 'done' })
+    expect(await post(app, db, 'audit-sink', id)).toMatchObject({ status: 202 })
+    const rows = await ledger(db)
+    const { record, created_at: at } = await db.selectFrom('outbox').selectAll().executeTakeFirstOrThrow()
+    expect(rows).toMatchObject([
+      { seq: 1, previous: GENESIS, outbox_id: id, entry: entryText({ seq: 1, outboxId: id, at, record }) },
+    ])
+    expect(verify(rows)).toBeUndefined()
+    expect(rows[0]?.entry).toBe(canonicalJson(JSON.parse(rows[0]?.entry ?? '')))
+  })
+
+  test('one knock takes along what is pending before and behind it, in the order of the outbox', async ({ db }) => {
+    const ids = []
+    for (let index = 0; index < 5; index += 1) ids.push(await write(db))
+    await post(sink(db), db, 'audit-sink', ids[4] ?? '')
+    const rows = await ledger(db)
+    expect(rows.map(({ outbox_id }) => outbox_id)).toEqual(ids)
+    expect(await db.selectFrom('deliveries').select('state').distinct().execute()).toEqual([{ state: 'done' }])
+  })
+
+  test('F31 a record that commits late is appended behind, not passed over', async ({ db, databaseUrl }) => {
+    const app = sink(db)
+    const other = connect(databaseUrl, { name: 'slow' })
+    const { promise: hold, resolve: commit } = Promise.withResolvers<void>()
+    const { promise: written, resolve: wrote } = Promise.withResolvers<void>()
+    const slow = transaction(other, async (tx) => {
+      const id = await emit(tx, 'test', { type: 'test.happened', subject: 'slow', extensions: {}, data: {}, rows: {} })
+      wrote()
+      await hold
+      return id
+    })
+    await written
+    const fast = await write(db)
+    await post(app, db, 'audit-sink', fast)
+    commit()
+    const late = await slow
+    await other.destroy()
+    await sweep(app)
+    const rows = await ledger(db)
+    expect(rows.map(({ outbox_id }) => outbox_id)).toEqual([fast, late])
+    expect(verify(rows)).toBeUndefined()
+  })
+
+  test('U3 sixteen writers at once, over two replicas, make one chain without a gap', async ({ db, databaseUrl }) => {
+    const other = connect(databaseUrl, { name: 'replica' })
+    const apps = [sink(db), sink(other)]
+    await Promise.all(
+      Array.from({ length: 16 }, async (_, writer) => {
+        for (let index = 0; index < 8; index += 1) {
+          const id = await write(db, { writer, index })
+          expect(await post(apps[(writer + index) % 2] as (typeof apps)[0], db, 'audit-sink', id)).toMatchObject({
+            status: 202,
+            state: 'done',
+          })
+        }
+      }),
+    )
+    await other.destroy()
+    const rows = await ledger(db)
+    expect(rows).toHaveLength(128)
+    expect(verify(rows)).toBeUndefined()
+  })
+
+  test('U2 any change to any row, a swap and a hole are found where they begin', async ({ db }) => {
+    const ids = []
+    for (let index = 0; index < 6; index += 1) ids.push(await write(db, { index }))
+    await post(sink(db), db, 'audit-sink', ids[5] ?? '')
+    const rows = await ledger(db)
+    const changed = (at: number, change: object) =>
+      rows.map((row, index) => (index === at ? { ...row, ...change } : row))
+    rows.forEach((row, at) => {
+      expect(verify(changed(at, { entry: row.entry.replace('"index":', '"index":9') }))).toBe(at + 1)
+      expect(verify(changed(at, { hash: GENESIS }))).toBe(at + 1)
+      expect(verify(changed(at, { previous: 'f'.repeat(64) }))).toBe(at + 1)
+      expect(verify(changed(at, { outbox_id: 'other' }))).toBe(at + 1)
+      if (at < rows.length - 1) expect(verify(rows.toSpliced(at, 1))).toBe(at + 1)
+    })
+    expect(verify([...rows.slice(0, 2), ...rows.slice(2, 4).toReversed(), ...rows.slice(4)])).toBe(3)
+  })
+
+  test('a delivery that somebody settled without the ledger is no success', async ({ db }) => {
+    const app = sink(db)
+    const id = await write(db)
+    const knock = () => post(app, db, 'audit-sink', id)
+    await db.updateTable('deliveries').set({ state: 'quarantined', settled_at: new Date() }).execute()
+    expect((await knock()).status).toBe(202)
+    expect(await ledger(db)).toEqual([])
+    // What is quarantined is appended with the next one: history has no holes.
+    await post(app, db, 'audit-sink', await write(db))
+    expect(await ledger(db)).toHaveLength(2)
+  })
+})
+
+describe('the hash of an entry', () => {
+  test('U4 no two entries, and no two splittings of the same text, hash alike', () => {
+    const field = fc.string({ unit: fc.constantFrom('a', '0', '1', '"', '\0', 'ä', 'a\u0308', '{', ',') })
+    const one = fc.tuple(field, fc.nat(20), field)
+    fc.assert(
+      fc.property(one, one, (left, right) => {
+        const same = left.every((value, index) => value === right[index])
+        expect(link(...left) === link(...right)).toBe(same)
+      }),
+      { numRuns: 1_000 },
+    )
+    expect(link('ab', 1, 'c')).not.toBe(link('a', 1, 'bc'))
+    expect(link('a', 11, '')).not.toBe(link('a', 1, '1'))
+    expect(link('ä', 1, '')).not.toBe(link('a\u0308', 1, ''))
+  })
+})
