@@ -6,7 +6,7 @@ export function quiet(text: string): string {
   return text
     .replace(/@(?=[A-Za-z0-9])/g, '@\u2060')
     .replace(
-      /\b(clos(?:e|es|ed)|fix(?:|es|ed)|resolv(?:e|es|ed))(\s*:?\s+)(?=[\w./-]*#\d|https?:)/gi,
+      /\b(clos(?:e|es|ed)|fix(?:|es|ed)|resolv(?:e|es|ed))(\s*:?\s+)(?=[\w./-]*#\d|https?:|GH-\d)/gi,
       '$1\u2060$2\u2060',
     )
     .replace(/<!--/g, '<\u2060!--')

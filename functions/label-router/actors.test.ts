@@ -34,12 +34,10 @@ describe('who may ask', () => {
     const issue = await forge.issue()
     // As an issue form does it: somebody who may only read is the sender of a `labeled` event.
     const body = await forge.label(issue, 'run:dev', 'theo')
-    const [{ id = 0 } = {}] = await forge.person<{ id: number }[]>('GET', `${forge.issues}/${issue}/events`)
-    const theo = body.sender
-    body.sender = { id: login === 'eve' ? 1003 : theo.id, login, type: 'User' }
     if (login === 'eve') {
-      const actor = { id: 1003, login: 'eve' }
-      const event = { id, event: 'labeled', actor, label: { name: 'run:dev' }, created_at: body.issue.updated_at }
+      const actor = { id: 1003, login: 'eve', type: 'User' }
+      body.sender = actor
+      const event = { id: 5, event: 'labeled', actor, label: { name: 'run:dev' }, created_at: body.issue.updated_at }
       await forge.fault('GET', `issues/${issue}/events`, { status: 200, body: [event] })
     }
 

@@ -105,7 +105,11 @@ describe('what is asked for', () => {
     const issue = await forge.issue()
     const at = (seconds: number) => new Date(Date.now() + seconds * 1000).toISOString().replace(/\.\d+/, '')
     const comment = (id: number, author: number, created: number, body: string) => ({
-      ...{ id, user: { id: author, login: 'eve' }, body, created_at: at(created), updated_at: at(created) },
+      id,
+      user: { id: author, login: 'eve' },
+      body,
+      created_at: at(created),
+      updated_at: at(created),
     })
     const label = await forge.label(issue)
     const listed = [

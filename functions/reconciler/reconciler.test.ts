@@ -206,7 +206,7 @@ describe('a dead letter', () => {
     ['a consumer that does not hear of it', 'approval-gate', {}],
     ['an event that nobody wrote', 'change-publisher', { 'ce-id': 'forged' }],
     ['an id with a NUL', 'change-publisher', { 'ce-id': '%00' }],
-    ['no CloudEvent', 'change-publisher', { 'ce-specversion': '' }],
+    ['no CloudEvent', 'change-publisher', { 'ce-type': '' }],
   ])('of %s is refused for good', async ([, consumer, headers], { db }) => {
     const { send } = await letter(db)
     expect((await send(consumer, headers)).status).toBe(422)

@@ -83,7 +83,7 @@ describe('read-only git', () => {
     })
     expect((await call('GET', '/v1/git/info/refs', { token })).status).toBe(403)
     for (const path of ['git-receive-pack', 'objects/info/packs', 'HEAD', '../input', 'info/refs/x'])
-      expect((await call('POST', `/v1/git/${path}`, { token, body: '' })).status, path).toBe(404)
+      expect([path, (await call('POST', `/v1/git/${path}`, { token, body: '' })).status]).toEqual([path, 404])
     const requests = await forge.ledger('request')
     expect(requests.filter(({ path }) => String(path).includes('receive-pack'))).toEqual([])
   })

@@ -126,7 +126,7 @@ describe('a Job as processes on this machine', () => {
   test('an agent that ends leaves nothing of its group running', async () => {
     const { launcher, job, line, ended } = launch('sleep 1000 & echo $! > child')
     await launcher.create(job)
-    await ended()
+    expect((await ended())?.end).toBe('it ended with status 0')
     await gone(await line('work/child'))
   })
 

@@ -31,7 +31,12 @@ const run: Row<'runs'> = {
   updated_at: at,
 }
 const story = (columns: Partial<Row<'runs'>> = {}, more: Partial<Story> = {}): Story => ({
-  ...{ run: { ...run, ...columns }, manifest: undefined, change: undefined, ahead: undefined, tokens: 0, progress: [] },
+  run: { ...run, ...columns },
+  manifest: undefined,
+  change: undefined,
+  ahead: undefined,
+  tokens: 0,
+  progress: [],
   ...more,
 })
 const hostile = [

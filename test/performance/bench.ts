@@ -3,7 +3,11 @@ import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { deliveries } from './deliveries.ts'
 import { table, type Section } from './figures.ts'
+import { idle } from './idle.ts'
+import { labelToStart } from './label-to-start.ts'
+import { ledger } from './ledger.ts'
 import { prepare, type Ground } from './ground.ts'
+import { growth } from './growth.ts'
 import { starts } from './starts.ts'
 
 const usage = `npm run bench -- [OPTION]...
@@ -16,7 +20,14 @@ const usage = `npm run bench -- [OPTION]...
 
 A missed goal is a result: the status is 0. It is 1 when the benchmark itself is broken.`
 
-const sections: Readonly<Record<string, (ground: Ground) => Promise<Section>>> = { starts, deliveries }
+const sections: Readonly<Record<string, (ground: Ground) => Promise<Section>>> = {
+  starts,
+  deliveries,
+  label: labelToStart,
+  idle,
+  ledger,
+  growth,
+}
 
 const { values } = parseArgs({
   options: {
@@ -37,7 +48,10 @@ if (values.help || unknown !== undefined) {
   process.exit(values.help ? 0 : 1)
 }
 
-const machine = () => `load ${loadavg().map((each) => each.toFixed(2)).join(' ')}`
+const machine = () =>
+  `load ${loadavg()
+    .map((each) => each.toFixed(2))
+    .join(' ')}`
 const { quick, full, peer } = values
 const ground = await prepare({ quick, full, ...(peer !== undefined && { peer }) }, (line) =>
   process.stderr.write(`${line}\n`),

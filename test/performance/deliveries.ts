@@ -4,24 +4,13 @@ import { connect, type Db } from '#shared/db/connect.ts'
 import { connectRepository } from '../../deploy/local/connect-repository.ts'
 import { startChild } from './child.ts'
 import { corpus, writeCorpus } from './corpus.ts'
-import { openFigures, closedFigures } from './delivery-figures.ts'
+import { closedFigures, openFigures, RATE, type Run } from './delivery-figures.ts'
 import type { Section } from './figures.ts'
 import type { Ground } from './ground.ts'
 import type { LoadOptions, LoadResult } from './load.ts'
 import { cpuSeconds, treeCpuSeconds } from './proc.ts'
 import { startReceivers, type Receiver } from './receivers.ts'
 import { startElsewhere } from './servers.ts'
-
-/** One load on one receiver. */
-export interface Run extends LoadResult {
-  readonly receiver: string
-  /** CPU seconds of the receiver's process, and of the database server, while it ran. */
-  readonly cpu: number
-  readonly databaseCpu: number
-}
-
-/** Deliveries per second of the open loop. */
-export const RATE = 500
 
 const REPOSITORY_ID = '135493233'
 
@@ -59,7 +48,8 @@ export async function deliveries(ground: Ground): Promise<Section> {
     for (const receiver of receivers) warm.push(await run(receiver, { connections: 8, seconds: closedSeconds }))
     for (let round = 0; round < rounds; round += 1)
       for (const receiver of receivers) closed.push(await run(receiver, { connections: 32, seconds: closedSeconds }))
-    for (const receiver of receivers) open.push(await run(receiver, { connections: 256, seconds: openSeconds, rate: RATE }))
+    for (const receiver of receivers)
+      open.push(await run(receiver, { connections: 256, seconds: openSeconds, rate: RATE }))
     await expectAllStored(db, [...warm, ...closed, ...open])
   } finally {
     await Promise.all(receivers.map(({ child }) => child.stop()))

@@ -1,5 +1,16 @@
-import { RATE, type Run } from './deliveries.ts'
 import { short, shown, spreadOf, type Figure } from './figures.ts'
+import type { LoadResult } from './load.ts'
+
+/** One load on one receiver. */
+export interface Run extends LoadResult {
+  readonly receiver: string
+  /** CPU seconds of the receiver's process, and of the database server, while it ran. */
+  readonly cpu: number
+  readonly databaseCpu: number
+}
+
+/** Deliveries per second of the open loop. */
+export const RATE = 500
 
 const byName = (runs: readonly Run[]) => Map.groupBy(runs, (run) => run.receiver)
 

@@ -8,7 +8,7 @@ export async function eventAsk(db: Db, consumer: string, type: string, subject: 
       .selectFrom('outbox')
       .innerJoin('deliveries', 'deliveries.outbox_id', 'outbox.id')
       .leftJoin('inbox', 'inbox.id', 'outbox.inbox_id')
-      .select(['outbox.event', 'inbox.body'])
+      .select(['outbox.source', 'outbox.event_id as id', 'outbox.event', 'inbox.body'])
       .where('deliveries.consumer', '=', consumer)
       .where('deliveries.state', '=', 'pending')
       .where('outbox.type', '=', type)
@@ -17,9 +17,8 @@ export async function eventAsk(db: Db, consumer: string, type: string, subject: 
       .limit(1),
     `${type} about ${subject} for ${consumer}`,
   )
-  const { source, id, time, extensions, data } = row.event as {
-    source: string
-    id: string
+  const { source, id } = row
+  const { time, extensions, data } = row.event as {
     time: string
     extensions: Record<string, string>
     data: unknown

@@ -51,7 +51,7 @@ export async function startForgeWorld({ folder: parent }: Ground, databaseUrl: s
     const response = await fetch(`${forgeUrl}${path}`, {
       method,
       headers: { authorization: 'Bearer maria-token', 'content-type': 'application/json' },
-      body: body === undefined ? null : JSON.stringify(body),
+      ...(body !== undefined && { body: JSON.stringify(body) }),
     })
     const text = await response.text()
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)

@@ -50,7 +50,7 @@ export async function prepare(settings: Settings, say: (line: string) => void): 
   // As root the server runs under another account, which has to get there.
   chmodSync(folder, 0o711)
   const dataDir = join(folder, 'data')
-  const server = await startPostgres({ dataDir, settings: { max_connections: '200' } })
+  const server = await startPostgres({ dataDir, settings: { max_connections: '200', log_line_prefix: 'app=%a ' } })
   await administer(server.url, `create database ${TEMPLATE}`)
   await migrate(databaseUrl(server.url, TEMPLATE))
   const made = new Map<string, Promise<string>>()

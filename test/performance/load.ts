@@ -45,7 +45,7 @@ async function run({ url, corpus, connections, seconds, rate }: LoadOptions): Pr
       sent += 1
       const done = (status: string) => {
         times.push(performance.now() - since)
-        if (/^2/.test(status)) accepted += 1
+        if (status.startsWith('2')) accepted += 1
         else refused[status] = (refused[status] ?? 0) + 1
         resolve()
       }

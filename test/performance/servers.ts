@@ -1,4 +1,4 @@
-import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /** What was caught of a delivery that the forge made. */
@@ -50,7 +50,7 @@ export async function startElsewhere(): Promise<Elsewhere> {
   }
 }
 
-function answerAsModel(response: { writeHead(status: number, headers: object): unknown; end(text: string): unknown }) {
+function answerAsModel(response: ServerResponse): void {
   const last = { type: 'response.completed', response: { id: 'r1', usage: { input_tokens: 100, output_tokens: 5 } } }
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   response.end(`event: ${last.type}\ndata: ${JSON.stringify(last)}\n\n`)

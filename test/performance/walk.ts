@@ -27,11 +27,19 @@ export async function walk(world: ForgeWorld, elsewhere: Elsewhere): Promise<Ste
   const { db } = world
   const issue = await world.issue()
   await world.label(issue)
-  const run = () => onlyRow(db.selectFrom('runs').selectAll().where('subject_number', '=', issue))
+  const run = () =>
+    onlyRow(
+      db.selectFrom('runs').selectAll().where('subject_number', '=', issue).orderBy('requested_at', 'desc').limit(1),
+    )
   const runId = async () => (await run()).id
   const about = async (type: string, consumer: string) => eventAsk(db, consumer, type, `runs/${await runId()}`)
   const attempt = async () => {
-    const row = await onlyRow(db.selectFrom('attempts').selectAll().where('run_id', '=', await runId()))
+    const row = await onlyRow(
+      db
+        .selectFrom('attempts')
+        .selectAll()
+        .where('run_id', '=', await runId()),
+    )
     return { run: row.run_id, attempt: row.attempt, fence: row.fence }
   }
   const bearer = async (audience: 'run' | 'model') => ({

@@ -115,42 +115,46 @@ async function relayToNobody({ db, load }: Stage): Promise<void> {
 async function relayTwice({ db, load }: Stage): Promise<void> {
   const { createRelay } = await load<typeof OutboxRelay>(relay)
   const id = await write(db)
-  const answer = Promise.withResolvers<Response>()
-  let posts = 0
-  const post = () => ((posts += 1), answer.promise)
+  const { answer, count, post } = heldPosts()
   const one = createRelay({ db, brokerUrl: 'http://broker/', deadlineMs: 5_000, post })
   const first = one.after([id])
-  await eventually(() => posts === 1, { what: 'the first post' })
+  await eventually(() => count() === 1, { what: 'the first post' })
   let through = false
   const second = one.after([id]).then(() => (through = true))
   // Without a lease it posts as well and waits with the first; with one it finds nothing and is through.
-  await eventually(() => through || posts > 1, { what: 'the second relay' })
+  await eventually(() => through || count() > 1, { what: 'the second relay' })
   answer.resolve(accepted())
   await Promise.all([first, second])
-  expect(posts, 'posts of one row').toBe(1)
+  expect(count(), 'posts of one row').toBe(1)
 }
 
 async function relayLate({ db, load }: Stage): Promise<void> {
   const { createRelay } = await load<typeof OutboxRelay>(relay)
   const id = await write(db)
-  const answers = [Promise.withResolvers<Response>(), Promise.withResolvers<Response>()] as const
-  let posts = 0
-  const post = () => answers[posts++ === 0 ? 0 : 1].promise
-  const one = createRelay({ db, brokerUrl: 'http://broker/', deadlineMs: 5_000, post })
-  const first = one.after([id])
-  await eventually(() => posts === 1, { what: 'the first post' })
+  const [failing, slow] = [heldPosts(), heldPosts()]
+  const relayWith = (post: () => Promise<Response>) =>
+    createRelay({ db, brokerUrl: 'http://broker/', deadlineMs: 5_000, post }).after([id])
+  const first = relayWith(failing.post)
+  await eventually(() => failing.count() > 0, { what: 'the first post' })
   await db
     .updateTable('outbox')
     .set({ lease_until: sql`now() - interval '1 second'` })
     .execute()
-  const second = one.after([id])
-  await eventually(() => posts === 2, { what: 'the second post' })
-  answers[0].reject(new Error('reset'))
+  const second = relayWith(slow.post)
+  await eventually(() => slow.count() > 0, { what: 'the second post' })
+  failing.answer.reject(new Error('reset'))
   await first
   const { lease } = await rowOf(db, id)
-  answers[1].resolve(accepted())
+  slow.answer.resolve(accepted())
   await second
   expect(lease, 'lease of the second relay').not.toBeNull()
+}
+
+/** A broker that answers all posts together, when it is told to. */
+function heldPosts() {
+  const answer = Promise.withResolvers<Response>()
+  let posts = 0
+  return { answer, count: () => posts, post: () => ((posts += 1), answer.promise) }
 }
 
 async function deliverTwice({ db, load }: Stage): Promise<void> {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Db } from '#shared/db/connect.ts'
 import type { App } from '#shared/edge/serve.ts'
 import { createLog, type Log } from '#shared/log.ts'
@@ -47,6 +46,3 @@ export async function post(app: App, db: Db, consumer: string, outboxId: string)
 export async function sweep(app: App, grace = 0): Promise<Response> {
   return app.fetch(new Request(`http://function/sweep?grace=${grace}`, { method: 'POST' }))
 }
-
-/** An id that nothing has. */
-export const unknownId = () => randomUUID()

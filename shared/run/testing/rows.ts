@@ -103,7 +103,7 @@ export async function addRun(db: Db, project: Row<'projects'>, options: RunOptio
       subject_id: subject,
       base_ref: 'main',
       base_commit: manifest.base.commit,
-      branch: `agent/${number}-${randomUUID().slice(0, 10)}`,
+      branch: `agent/${number}-${randomUUID().replaceAll('-', '').slice(0, 10)}`,
     })
     .returningAll()
     .executeTakeFirstOrThrow()

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import pg from 'pg'
 
@@ -13,18 +13,10 @@ const server = createServer((request, response) => {
   const chunks: Buffer[] = []
   request.on('data', (chunk: Buffer) => chunks.push(chunk))
   request.on('end', () => {
-    const body = Buffer.concat(chunks)
-    const wanted = Buffer.from(`sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`)
-    const given = Buffer.from(String(request.headers['x-hub-signature-256']))
-    if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return response.writeHead(401).end()
-    JSON.parse(body.toString('utf8'))
-    const { 'x-github-delivery': id, 'x-github-event': event } = request.headers
-    return pool
-      .query('insert into one_insert (id, event, body) values ($1, $2, $3) on conflict do nothing', [id, event, body])
-      .then(
-        () => response.writeHead(202).end(),
-        () => response.writeHead(503).end(),
-      )
+    receive(request, Buffer.concat(chunks)).then(
+      (status) => response.writeHead(status).end(),
+      () => response.writeHead(503).end(),
+    )
   })
 })
 server.keepAliveTimeout = 60_000
@@ -33,3 +25,13 @@ server.listen(0, () => {
   process.stdout.write(`{"url":"http://127.0.0.1:${port}","msg":"listening"}\n`)
 })
 process.once('SIGTERM', () => process.exit(0))
+
+async function receive({ headers }: IncomingMessage, body: Buffer): Promise<number> {
+  const wanted = Buffer.from(`sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`)
+  const given = Buffer.from(String(headers['x-hub-signature-256']))
+  if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return 401
+  JSON.parse(body.toString('utf8'))
+  const values = [headers['x-github-delivery'], headers['x-github-event'], body]
+  await pool.query('insert into one_insert (id, event, body) values ($1, $2, $3) on conflict do nothing', values)
+  return 202
+}

@@ -1,0 +1,43 @@
+import { request } from 'node:http'
+import { expect, test } from 'vitest'
+import { listen } from '#shared/edge/serve.ts'
+
+/** A GET over a connection that would be kept. */
+const get = (url: string) =>
+  new Promise<string>((resolve, reject) => {
+    request(url, { agent: false, headers: { connection: 'keep-alive' } }, (response) => {
+      let text = ''
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()))
+      response.on('end', () => resolve(text))
+    })
+      .on('error', reject)
+      .end()
+  })
+
+test('C17 closing lets what is under way finish, takes nothing new, and lets go of the clients last', async () => {
+  const order: string[] = []
+  const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()
+  const { promise: held, resolve: go } = Promise.withResolvers<void>()
+  const fetch = async () => {
+    arrive()
+    await held
+    order.push('answered')
+    return new Response('done')
+  }
+  const { url, close } = await listen({ fetch, close: async () => void order.push('closed') }, { port: 0 })
+  const answer = get(url)
+  await arrived
+  const closed = close()
+  await expect(get(url)).rejects.toThrow(/ECONNREFUSED/)
+  go()
+  expect(await answer).toBe('done')
+  await closed
+  expect(order).toEqual(['answered', 'closed'])
+})
+
+test('a port that is taken is an error, not a process that hangs', async () => {
+  const app = { fetch: () => new Response('x'), close: async () => {} }
+  const first = await listen(app, { port: 0 })
+  await expect(listen(app, { port: Number(new URL(first.url).port) })).rejects.toThrow(/EADDRINUSE/)
+  await first.close()
+})
