@@ -3,18 +3,14 @@ import { crashPoint } from '#shared/crash-point.ts'
 import type { Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
 import { transaction, type Tx } from '#shared/db/transaction.ts'
-import { RetryLater } from '#shared/errors.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
-import { mintToken } from '#shared/job/token.ts'
 import type { Writer } from '#shared/outbox/deliver.ts'
 import { emit } from '#shared/outbox/write.ts'
 import { endRun, lockRun } from '#shared/run/transition.ts'
 import { runEvent } from '#shared/run/run-event.ts'
-import type { Deps, Intended } from './handler.ts'
+import { commitIntent, fitting, openIntents } from './capacity.ts'
+import type { Deps } from './handler.ts'
 import { jobName } from './job-name.ts'
-
-/** How long the router's word about a run that waits is good, seconds. */
-const JUDGED_SECONDS = 60
 
 /** The dispatcher's part of the database. */
 export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
@@ -31,50 +27,12 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
     async intend(projectId) {
       const written = await write(async (writer) => {
         for (const run of await fitting(writer.tx, projectId)) {
-          if (run.fresh) await intend(writer.tx, run.id)
+          if (run.fresh) await commitIntent(writer.tx, run.id)
           else await writer.emit(runEvent(EVENT_TYPES.stageDue, run, { rows: {} }))
         }
         crashPoint('dispatcher.before-intent-commit')
       })
-      const open = await db
-        .selectFrom('attempts')
-        .innerJoin('runs', 'runs.id', 'attempts.run_id')
-        .innerJoin('bundles', 'bundles.digest', 'runs.bundle_digest')
-        .select([
-          'attempts.run_id',
-          'attempts.attempt',
-          'bundles.manifest',
-          sql<number>`ceil(extract(epoch from deadline_at - now()))::int`.as('seconds'),
-        ])
-        .where('runs.project_id', '=', projectId)
-        .where('attempts.state', '=', 'intended')
-        .where('attempts.deadline_at', '>', sql<Date>`now()`)
-        .execute()
-      const intended: Intended[] = []
-      for (const row of open) {
-        const run = await db.selectFrom('runs').selectAll().where('id', '=', row.run_id).executeTakeFirstOrThrow()
-        const attempt = await db
-          .selectFrom('attempts')
-          .selectAll()
-          .where('run_id', '=', row.run_id)
-          .where('attempt', '=', row.attempt)
-          .executeTakeFirstOrThrow()
-        const ref = { run: run.id, attempt: attempt.attempt, fence: attempt.fence }
-        const tokens = { run: mintToken(tokenKey, 'run', ref), model: mintToken(tokenKey, 'model', ref) }
-        intended.push({
-          run,
-          attempt,
-          job: {
-            name: jobName(run.id, attempt.attempt),
-            run: run.id,
-            attempt: attempt.attempt,
-            image: row.manifest.image,
-            seconds: row.seconds,
-            tokens,
-          },
-        })
-      }
-      return { intended, written }
+      return { intended: await openIntents(db, tokenKey, projectId), written }
     },
 
     async confirm({ tx, emit: say }, { run: seen, attempt: of, job }, uid) {
@@ -222,60 +180,6 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
       return rows.map(({ project_id }) => project_id)
     },
   }
-}
-
-/** Queued runs of the project that there is room for, oldest first. The project's row is locked: capacity is counted once. */
-async function fitting(tx: Tx, projectId: string): Promise<(Row<'runs'> & { fresh: boolean })[]> {
-  const project = await tx.selectFrom('projects').selectAll().where('id', '=', projectId).forUpdate().executeTakeFirst()
-  if (project === undefined) throw new RetryLater(`project ${projectId} is not there`)
-  const open = await tx
-    .selectFrom('attempts')
-    .innerJoin('runs', 'runs.id', 'attempts.run_id')
-    .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('runs.project_id', '=', projectId)
-    .where('attempts.state', 'in', ['intended', 'created'])
-    .executeTakeFirstOrThrow()
-  const free = project.max_active - open.count
-  if (free <= 0 || project.state !== 'connected') return []
-  return tx
-    .selectFrom('runs')
-    .selectAll()
-    .select(sql<boolean>`judged_at > now() - make_interval(secs => ${JUDGED_SECONDS})`.as('fresh'))
-    .where('project_id', '=', projectId)
-    .where('state', '=', 'queued')
-    .orderBy('created_at')
-    .orderBy('id')
-    .limit(free)
-    .execute()
-}
-
-/** The intent: attempt, fence and the Job's name, committed before the Job is created. */
-async function intend(tx: Tx, runId: string): Promise<void> {
-  const run = await lockRun(tx, runId)
-  if (run.state !== 'queued' || run.bundle_digest === null) return
-  const { manifest } = await tx
-    .selectFrom('bundles')
-    .select('manifest')
-    .where('digest', '=', run.bundle_digest)
-    .executeTakeFirstOrThrow()
-  const { attempt } = await tx
-    .insertInto('attempts')
-    .values({
-      run_id: run.id,
-      attempt: sql`coalesce((select max(attempt) from attempts where run_id = ${run.id}), 0) + 1`,
-      deadline_at: sql`now() + make_interval(secs => ${manifest.budget.seconds})`,
-    })
-    .returning('attempt')
-    .executeTakeFirstOrThrow()
-  await tx
-    .insertInto('intents')
-    .values({ kind: 'job', name: jobName(run.id, attempt), run_id: run.id, attempt })
-    .execute()
-  await tx
-    .updateTable('runs')
-    .set({ state: 'starting', updated_at: sql`now()`, version: sql`version + 1` })
-    .where('id', '=', run.id)
-    .execute()
 }
 
 async function closeAttempts(

@@ -1,0 +1,89 @@
+import { sql } from 'kysely'
+import type { Db } from '#shared/db/connect.ts'
+import type { Row } from '#shared/db/schema.ts'
+import type { Tx } from '#shared/db/transaction.ts'
+import { RetryLater } from '#shared/errors.ts'
+import { mintToken } from '#shared/job/token.ts'
+import { lockRun } from '#shared/run/transition.ts'
+import type { Intended } from './handler.ts'
+import { jobName } from './job-name.ts'
+
+/** How long the router's word about a run that waits is good, seconds. */
+const JUDGED_SECONDS = 60
+
+/** Queued runs of the project that there is room for, oldest first. The project's row is locked: capacity is counted once. */
+export async function fitting(tx: Tx, projectId: string): Promise<(Row<'runs'> & { fresh: boolean })[]> {
+  const project = await tx.selectFrom('projects').selectAll().where('id', '=', projectId).forUpdate().executeTakeFirst()
+  if (project === undefined) throw new RetryLater(`project ${projectId} is not there`)
+  const open = await tx
+    .selectFrom('attempts')
+    .innerJoin('runs', 'runs.id', 'attempts.run_id')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('runs.project_id', '=', projectId)
+    .where('attempts.state', 'in', ['intended', 'created'])
+    .executeTakeFirstOrThrow()
+  const free = project.max_active - open.count
+  if (free <= 0 || project.state !== 'connected') return []
+  return tx
+    .selectFrom('runs')
+    .selectAll()
+    .select(sql<boolean>`judged_at > now() - make_interval(secs => ${JUDGED_SECONDS})`.as('fresh'))
+    .where('project_id', '=', projectId)
+    .where('state', '=', 'queued')
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(free)
+    .execute()
+}
+
+/** The intent: attempt, fence and the Job's name, committed before the Job is created. */
+export async function commitIntent(tx: Tx, runId: string): Promise<void> {
+  const run = await lockRun(tx, runId)
+  if (run.state !== 'queued' || run.bundle_digest === null) return
+  const { manifest } = await tx
+    .selectFrom('bundles')
+    .select('manifest')
+    .where('digest', '=', run.bundle_digest)
+    .executeTakeFirstOrThrow()
+  const { attempt } = await tx
+    .insertInto('attempts')
+    .values({
+      run_id: run.id,
+      attempt: sql`coalesce((select max(attempt) from attempts where run_id = ${run.id}), 0) + 1`,
+      deadline_at: sql`now() + make_interval(secs => ${manifest.budget.seconds})`,
+    })
+    .returning('attempt')
+    .executeTakeFirstOrThrow()
+  await tx
+    .insertInto('intents')
+    .values({ kind: 'job', name: jobName(run.id, attempt), run_id: run.id, attempt })
+    .execute()
+  await tx
+    .updateTable('runs')
+    .set({ state: 'starting', updated_at: sql`now()`, version: sql`version + 1` })
+    .where('id', '=', run.id)
+    .execute()
+}
+
+/** Every attempt of the project whose Job is not known to exist, with the Job as it would be created, each time the same. */
+export async function openIntents(db: Db, tokenKey: string, projectId: string): Promise<Intended[]> {
+  const open = await db
+    .selectFrom('attempts')
+    .innerJoin('runs', 'runs.id', 'attempts.run_id')
+    .innerJoin('bundles', 'bundles.digest', 'runs.bundle_digest')
+    .selectAll('attempts')
+    .select(['bundles.manifest', sql<number>`ceil(extract(epoch from deadline_at - now()))::int`.as('seconds')])
+    .where('runs.project_id', '=', projectId)
+    .where('attempts.state', '=', 'intended')
+    .where('attempts.deadline_at', '>', sql<Date>`now()`)
+    .execute()
+  return Promise.all(
+    open.map(async ({ manifest, seconds, ...attempt }) => {
+      const run = await db.selectFrom('runs').selectAll().where('id', '=', attempt.run_id).executeTakeFirstOrThrow()
+      const ref = { run: run.id, attempt: attempt.attempt, fence: attempt.fence }
+      const tokens = { run: mintToken(tokenKey, 'run', ref), model: mintToken(tokenKey, 'model', ref) }
+      const name = jobName(run.id, attempt.attempt)
+      return { run, attempt, job: { name, run: run.id, attempt: ref.attempt, image: manifest.image, seconds, tokens } }
+    }),
+  )
+}
