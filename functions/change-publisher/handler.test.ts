@@ -2,7 +2,7 @@
 import { describe, expect } from 'vitest'
 import { test } from '../../test/support/database.ts'
 import type { Db } from '#shared/db/connect.ts'
-import { sha256 } from '#shared/digest.ts'
+import { canonicalJson, sha256 } from '#shared/digest.ts'
 import { RetryLater } from '#shared/errors.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import { deliver } from '#shared/outbox/deliver.ts'
@@ -43,12 +43,12 @@ async function finished(db: Db, more: { forge?: Partial<Forge>; result?: object;
     usage: { inputTokens: 1, cachedInputTokens: 0, outputTokens: 1 },
     ...more.result,
   }
-  const attempt = await addAttempt(db, run.id, { state: 'lost' })
+  const manifest = canonicalJson(result)
   await db
-    .updateTable('attempts')
-    .set({ state: 'finished', result: JSON.stringify(result) })
-    .where('run_id', '=', run.id)
+    .insertInto('blobs')
+    .values({ digest: sha256(manifest), bytes: Buffer.from(manifest) })
     .execute()
+  const attempt = await addAttempt(db, run.id, { state: 'finished', result_digest: sha256(manifest) })
   await db
     .insertInto('blobs')
     .values({ digest: sha256(content), bytes: Buffer.from(content) })

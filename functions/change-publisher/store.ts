@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
 import { transaction } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
+import type { ResultManifest } from '#shared/job/result.ts'
 import { endRun, lockRun } from '#shared/run/transition.ts'
 import type { Deps, Finished } from './handler.ts'
 
@@ -29,7 +30,14 @@ export function store(db: Db): Pick<Deps, 'finished' | 'intend' | 'published' | 
           .limit(1)
           .executeTakeFirstOrThrow(),
       ])
-      if (attempt.result?.outcome !== 'succeeded') return undefined
+      if (attempt.result_digest === null) return undefined
+      const manifestBlob = await db
+        .selectFrom('blobs')
+        .select('bytes')
+        .where('digest', '=', attempt.result_digest)
+        .executeTakeFirstOrThrow()
+      const result = JSON.parse(manifestBlob.bytes.toString('utf8')) as ResultManifest
+      if (result.outcome !== 'succeeded') return undefined
       const blobs = await db
         .selectFrom('uploads')
         .innerJoin('blobs', 'blobs.digest', 'uploads.digest')
@@ -43,7 +51,7 @@ export function store(db: Db): Pick<Deps, 'finished' | 'intend' | 'published' | 
         change,
         manifest,
         attempt: attempt.attempt,
-        result: attempt.result,
+        result,
         blobs: new Map(blobs.map(({ digest, bytes }) => [digest, bytes])),
       }
     },

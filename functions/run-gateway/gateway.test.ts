@@ -17,7 +17,7 @@ const open = [
   ['POST', '/v1/git/git-upload-pack'],
 ] as const
 const progress = (sequence: number, text = 'npm test') => ({ sequence, kind: 'command', text })
-const attempts = (db: Db) => db.selectFrom('attempts').select(['state', 'result']).orderBy('fence').execute()
+const attempts = (db: Db) => db.selectFrom('attempts').select(['state', 'result_digest']).orderBy('fence').execute()
 
 describe('whose word counts', () => {
   test('J8 without a token that we made for this door, none of the doors opens', async ({ db }) => {

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { crashPoint } from '#shared/crash-point.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { transaction } from '#shared/db/transaction.ts'
-import { digestOf } from '#shared/digest.ts'
+import { canonicalJson, sha256 } from '#shared/digest.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { Manifest } from '#shared/job/bundle.ts'
 import type { ResultManifest } from '#shared/job/result.ts'
@@ -114,7 +114,8 @@ export function store(db: Db, relay: Relay): Deps {
         written.length = 0
         const run = await lockRun(tx, ref.run)
         const row = await state(ref, tx)
-        const digest = digestOf(result)
+        const manifest = canonicalJson(result)
+        const digest = sha256(manifest)
         if (row === undefined) return 'attempt_closed'
         if (row.state === 'finished') return row.result_digest === digest ? 'repeated' : 'conflict'
         const closed = closedBy(row)
@@ -128,11 +129,15 @@ export function store(db: Db, relay: Relay): Deps {
           .execute()
         const have = new Set(uploaded.map((upload) => upload.digest))
         if (wanted.some((blob) => !have.has(blob))) return 'unknown_blob'
+        await tx
+          .insertInto('blobs')
+          .values({ digest, bytes: Buffer.from(manifest) })
+          .onConflict((conflict) => conflict.doNothing())
+          .execute()
         const attempt = await tx
           .updateTable('attempts')
           .set({
             state: 'finished',
-            result: JSON.stringify(result),
             result_digest: digest,
             finished_at: sql`now()`,
             last_seen_at: sql`now()`,

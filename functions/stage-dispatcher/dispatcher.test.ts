@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
 import { connect, type Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
+import { sha256 } from '#shared/digest.ts'
 import { noRelay, post, quiet, sweep } from '#shared/edge/testing/post.ts'
 import { RetryLater } from '#shared/errors.ts'
 import { EVENT_TYPES, type PlatformType } from '#shared/events/types.ts'
@@ -59,7 +60,10 @@ describe('capacity', () => {
     const { runs } = await queue(db, 2, 1)
     const [first, second] = runs
     await approve(first as NonNullable<typeof first>)
-    await db.updateTable('attempts').set({ state: 'finished', result: '{}' }).execute()
+    await db
+      .updateTable('attempts')
+      .set({ state: 'finished', result_digest: await emptyBlob(db) })
+      .execute()
     await db
       .updateTable('runs')
       .set({ state: 'publishing' })
@@ -261,7 +265,11 @@ describe('the sweep', () => {
         .set({ deadline_at: sql`now()` })
         .execute()
     launcher.get = async () => {
-      await db.updateTable('attempts').set({ state: 'finished', result: '{}' }).where('state', '=', 'created').execute()
+      await db
+        .updateTable('attempts')
+        .set({ state: 'finished', result_digest: await emptyBlob(db) })
+        .where('state', '=', 'created')
+        .execute()
       await db
         .updateTable('runs')
         .set({ state: 'publishing', version: sql`version + 1` })
@@ -290,3 +298,14 @@ describe('the sweep', () => {
     expect(launcher.created.map(({ run }) => run)).toEqual([good.runs[0]?.id])
   })
 })
+
+/** A result that says nothing, as a blob. */
+async function emptyBlob(db: Db): Promise<string> {
+  const digest = sha256('{}')
+  await db
+    .insertInto('blobs')
+    .values({ digest, bytes: Buffer.from('{}') })
+    .onConflict((same) => same.doNothing())
+    .execute()
+  return digest
+}

@@ -1,6 +1,5 @@
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType, Selectable } from 'kysely'
 import type { Manifest } from '#shared/job/bundle.ts'
-import type { ResultManifest } from '#shared/job/result.ts'
 
 type Time = ColumnType<Date, Date | string, Date | string>
 type Default<T extends ColumnType<Date, Date | string, Date | string>> = ColumnType<
@@ -148,7 +147,6 @@ export interface Database {
     fence: Generated<number>
     state: Generated<'intended' | 'created' | 'finished' | 'lost' | 'stopped'>
     result_digest: string | null
-    result: Json<ResultManifest> | null
     reason: string | null
     deadline_at: Time
     last_seen_at: Time | null

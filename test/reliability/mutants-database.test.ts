@@ -51,7 +51,7 @@ const guards: readonly Guard[] = [
   {
     guard: 'one open attempt per run (C11)',
     scenario: intendTwice,
-    file: dispatcher,
+    file: 'functions/stage-dispatcher/capacity.ts',
     before: [
       ["if (run.state !== 'queued' ||", 'if ('],
       [

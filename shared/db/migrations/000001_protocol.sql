@@ -180,9 +180,9 @@ create table attempts (
   -- Grows with every attempt of every run. A result that carries a smaller one than its run's newest is refused.
   fence bigint not null unique default nextval('fences'),
   state text not null default 'intended' check (state in ('intended', 'created', 'finished', 'lost', 'stopped')),
-  -- sha256 of the blob-free result manifest, to tell a repeated upload from another one.
-  result_digest text,
-  result jsonb,
+  -- The result manifest is a blob, in RFC 8785 form: events and the ledger hold its digest, which also tells a repeated
+  -- result from another one.
+  result_digest text references blobs (digest),
   reason text,
   deadline_at timestamptz(3) not null,
   last_seen_at timestamptz(3),
@@ -190,7 +190,7 @@ create table attempts (
   created_at timestamptz(3) not null default now(),
   finished_at timestamptz(3),
   primary key (run_id, attempt),
-  check ((state = 'finished') = (result is not null))
+  check ((state = 'finished') = (result_digest is not null))
 );
 -- One attempt of a run at a time.
 create unique index attempts_open on attempts (run_id) where state in ('intended', 'created');

@@ -133,7 +133,6 @@ export async function addRun(db: Db, project: Row<'projects'>, options: RunOptio
 
 /** The next attempt of a run, open unless told otherwise. */
 export async function addAttempt(db: Db, run: string, more: Partial<Row<'attempts'>> = {}): Promise<Row<'attempts'>> {
-  const { result: _, ...columns } = more
   return db
     .insertInto('attempts')
     .values({
@@ -141,7 +140,7 @@ export async function addAttempt(db: Db, run: string, more: Partial<Row<'attempt
       attempt: sql<number>`coalesce((select max(attempt) from attempts where run_id = ${run}), 0) + 1`,
       state: 'created',
       deadline_at: sql<Date>`now() + interval '10 minutes'`,
-      ...columns,
+      ...more,
     })
     .returningAll()
     .executeTakeFirstOrThrow()
