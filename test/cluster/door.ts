@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, request, type IncomingMessage } from 'node:http'
+import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { list, portForward } from './kubectl.ts'
@@ -63,7 +63,7 @@ export async function openDoor(serviceUrl: string): Promise<Door> {
     return entry
   }
 
-  const server = createServer(async (incoming, response) => {
+  const pass = async (incoming: IncomingMessage, response: ServerResponse) => {
     const { connection: _, 'transfer-encoding': __, ...headers } = incoming.headers as Record<string, string>
     try {
       const { status, body } = await send(incoming.url ?? '/', headers, await buffer(incoming))
@@ -71,7 +71,8 @@ export async function openDoor(serviceUrl: string): Promise<Door> {
     } catch (error) {
       response.writeHead(502).end(String(error))
     }
-  })
+  }
+  const server = createServer((incoming, response) => void pass(incoming, response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
