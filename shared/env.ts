@@ -27,6 +27,7 @@ export const BaseUrl = v.pipe(
 /** What every function is told: where it listens, its database, the broker's ingress, how much it logs. */
 export const common = {
   PORT: Port,
+  HOST: v.optional(v.string()),
   DATABASE_URL: v.pipe(v.string(), v.startsWith('postgres')),
   BROKER_URL: BaseUrl,
   LOG_LEVEL: v.optional(v.picklist(['silent', 'debug', 'info', 'warn', 'error']), 'info'),

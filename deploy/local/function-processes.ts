@@ -55,7 +55,13 @@ export async function startProcesses(
 
 function environment(name: FunctionName, options: FunctionsOptions): Record<string, string> {
   const { databaseUrl, brokerUrl, ports, forge, secretsDir, model, tokenKey, launcher, logLevel } = options
-  const common = { PORT: String(ports[name]), DATABASE_URL: databaseUrl, BROKER_URL: brokerUrl, LOG_LEVEL: logLevel }
+  const common = {
+    HOST: '127.0.0.1',
+    PORT: String(ports[name]),
+    DATABASE_URL: databaseUrl,
+    BROKER_URL: brokerUrl,
+    LOG_LEVEL: logLevel,
+  }
   const github = { GITHUB_URL: forge.url, FORGE_AUTH_DIR: forge.authDir }
   const own: Partial<Record<FunctionName, Record<string, string>>> = {
     'webhook-gateway': { SECRETS_DIR: secretsDir },

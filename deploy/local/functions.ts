@@ -97,6 +97,6 @@ export async function startFunctions(
     reconciler: () => reconciler({ serviceUrl }, clients('reconciler', 20_000)),
   }
   const served: Served[] = []
-  for (const name of FUNCTIONS) served.push(await listen(apps[name](), { port: ports[name] }))
+  for (const name of FUNCTIONS) served.push(await listen(apps[name](), { port: ports[name], host: '127.0.0.1' }))
   return { close: async () => void (await Promise.all(served.map((one) => one.close()))) }
 }

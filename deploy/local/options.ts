@@ -8,7 +8,7 @@ export interface Options {
   readonly processes: boolean
   /** Let a real model's agent run without a sandbox. */
   readonly unsafeNoSandbox: boolean
-  /** Port of the forge; the webhook gateway is on the next one. */
+  /** Port of the forge; the webhook gateway is on the next one. 0: any two that are free. */
   readonly port: number
   /** Every log line of every function. */
   readonly verbose: boolean
@@ -21,7 +21,7 @@ export const usage = `npm start -- [OPTION]...
 
   --once                end when the pull request is open: status 0, or 1 and the reason
   --processes           run each function as a process of its own, as on Knative
-  --port N              port of the forge, default 8480; the webhook gateway is on N + 1
+  --port N              port of the forge, default 8480; the webhook gateway is on N + 1; 0 for any two
   --verbose             show every log line
   --unsafe-no-sandbox   let a real model's agent run where it cannot be locked in
   --help                this text
@@ -49,8 +49,8 @@ export function readOptions(
   })
   if (values.help) return undefined
   const port = Number(values.port)
-  if (!Number.isInteger(port) || port < 1 || port > 65_000)
-    throw new Error(`--port ${values.port}: a number from 1 to 65000 is needed`)
+  if (!Number.isInteger(port) || port < 0 || port > 65_000)
+    throw new Error(`--port ${values.port}: a number from 0 to 65000 is needed`)
   const { OPENAI_API_KEY: key, OPENAI_BASE_URL: url, MODEL: name } = env
   const wanted = Boolean(key) || Boolean(url)
   return {

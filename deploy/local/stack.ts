@@ -78,7 +78,11 @@ export async function startStack(
     // The forge of an earlier start is gone, and its repositories with it.
     await db.updateTable('projects').set({ state: 'disconnected' }).execute()
 
-    const forge = await startForge(options.port, join(state.folder, 'forge'), breaks)
+    const forge = await startForge(
+      options.port === 0 ? await freePort() : options.port,
+      join(state.folder, 'forge'),
+      breaks,
+    )
     closers.push(forge.close)
     const [app] = (await (await fetch(`${forge.url}/_forge/apps`)).json()) as ForgeApp[]
     if (app === undefined) throw new Error('the forge has no App')
@@ -87,7 +91,7 @@ export async function startStack(
     writeFileSync(join(authDir, 'app-id'), String(app.id), { mode: 0o600 })
     writeFileSync(join(authDir, 'private-key.pem'), app.privateKey, { mode: 0o600 })
 
-    const ports = await choosePorts(options.port + 1)
+    const ports = await choosePorts(options.port === 0 ? 0 : options.port + 1)
     const broker = await startBroker({
       eventing: new URL('../../eventing/', import.meta.url),
       resolve: (name) => localUrl(ports, name),

@@ -11,4 +11,4 @@ const log = createLog('audit-sink', env.LOG_LEVEL)
 const db = connect(env.DATABASE_URL, { name: 'audit-sink' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
 
-await serve(create({ db, relay, log }), { port: env.PORT, log })
+await serve(create({ db, relay, log }), { port: env.PORT, host: env.HOST, log })

@@ -17,5 +17,6 @@ const github = createGitHub({ instance: env.GITHUB_URL, auth, log })
 
 await serve(create({ canaries: [auth.kind === 'token' ? auth.token : auth.privateKey] }, { db, relay, log, github }), {
   port: env.PORT,
+  host: env.HOST,
   log,
 })

@@ -22,5 +22,6 @@ const workflow = await defaultWorkflow()
 
 await serve(create({ workflow, models: env.MODELS, model: env.MODEL }, { db, relay, log, github }), {
   port: env.PORT,
+  host: env.HOST,
   log,
 })

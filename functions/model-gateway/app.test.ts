@@ -157,7 +157,12 @@ describe('a token opens nothing', () => {
   const attempts = sql`update attempts set `
   test.for<[string, string, ReturnType<typeof sql>]>([
     ['after its deadline', 'deadline_exceeded', sql`${attempts} deadline_at = now() - interval '1 millisecond'`],
-    ['after the result', 'attempt_closed', sql`${attempts} state = 'finished', result = '{}'`],
+    [
+      'after the result',
+      'attempt_closed',
+      sql`with blob as (insert into blobs (digest, bytes) values (repeat('0', 64), '') returning digest)
+        update attempts set state = 'finished', result_digest = (select digest from blob)`,
+    ],
     ['after the attempt was lost', 'attempt_closed', sql`${attempts} state = 'lost'`],
     ['after it was stopped', 'attempt_closed', sql`${attempts} state = 'stopped'`],
     ['of a run that waits', 'attempt_closed', sql`update runs set state = 'queued'`],

@@ -14,4 +14,4 @@ const db = connect(env.DATABASE_URL, { name: 'model-gateway' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
 const config = { modelUrl: env.MODEL_URL, modelKey: env.MODEL_KEY, runTokenKey: env.RUN_TOKEN_KEY }
 
-await serve(create(config, { db, relay, log }), { port: env.PORT, log, requestTimeoutMs: 60_000 })
+await serve(create(config, { db, relay, log }), { port: env.PORT, host: env.HOST, log, requestTimeoutMs: 60_000 })

@@ -21,4 +21,4 @@ const db = connect(env.DATABASE_URL, { name: 'reconciler' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 20_000 })
 const serviceUrl = (name: string) => env.SERVICE_URLS[name] ?? env.SERVICE_URL_TEMPLATE.replace('{function}', name)
 
-await serve(create({ serviceUrl }, { db, relay, log }), { port: env.PORT, log })
+await serve(create({ serviceUrl }, { db, relay, log }), { port: env.PORT, host: env.HOST, log })

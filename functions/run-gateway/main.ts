@@ -18,6 +18,7 @@ const github = createGitHub({ instance: env.GITHUB_URL, auth: readGitHubAuth(env
 
 await serve(create({ tokenKey: env.RUN_TOKEN_KEY, gitUrl: env.GIT_URL }, { db, relay, log, github }), {
   port: env.PORT,
+  host: env.HOST,
   log,
   requestTimeoutMs: 60_000,
 })

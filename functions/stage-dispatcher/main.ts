@@ -40,4 +40,8 @@ const launcher = processLauncher({
   user: env.AGENT_UID === undefined ? undefined : { uid: env.AGENT_UID, gid: env.AGENT_UID },
 })
 
-await serve(create({ tokenKey: env.RUN_TOKEN_KEY }, { db, relay, log, launcher }), { port: env.PORT, log })
+await serve(create({ tokenKey: env.RUN_TOKEN_KEY }, { db, relay, log, launcher }), {
+  port: env.PORT,
+  host: env.HOST,
+  log,
+})

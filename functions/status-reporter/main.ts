@@ -15,4 +15,4 @@ const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
 
 const github = createGitHub({ instance: env.GITHUB_URL, auth: readGitHubAuth(env.FORGE_AUTH_DIR), log })
 
-await serve(create({ db, relay, log, github }), { port: env.PORT, log })
+await serve(create({ db, relay, log, github }), { port: env.PORT, host: env.HOST, log })

@@ -12,4 +12,4 @@ const log = createLog('webhook-gateway', env.LOG_LEVEL)
 const db = connect(env.DATABASE_URL, { name: 'webhook-gateway' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 300, post: createBreaker(fetch) })
 
-await serve(create({ secretsDir: env.SECRETS_DIR }, { db, relay, log }), { port: env.PORT, log })
+await serve(create({ secretsDir: env.SECRETS_DIR }, { db, relay, log }), { port: env.PORT, host: env.HOST, log })

@@ -13,6 +13,8 @@ export interface App {
 export interface ServeOptions {
   readonly port: number
   readonly log: Log
+  /** The address to listen on; default every one, as a pod has to. */
+  readonly host?: string | undefined
   /** From the first byte of a request to its last; default 10 s. */
   readonly requestTimeoutMs?: number
 }
@@ -29,7 +31,7 @@ const DRAIN_MS = 9_000
 /** Listens until closed. Closing lets requests under way finish, at most 9 s, then closes the app. */
 export async function listen(
   app: App,
-  { port, requestTimeoutMs = 10_000 }: Omit<ServeOptions, 'log'>,
+  { port, host, requestTimeoutMs = 10_000 }: Omit<ServeOptions, 'log'>,
 ): Promise<Served> {
   const server = createAdaptorServer({
     fetch: (request) => app.fetch(request),
@@ -54,7 +56,7 @@ export async function listen(
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, resolve)
+    server.listen({ port, host }, resolve)
   })
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

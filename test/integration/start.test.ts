@@ -27,16 +27,9 @@ async function listening(
   return { server, port: (server.address() as AddressInfo).port }
 }
 
-/** Two free ports in a row, for the forge and the gateway. */
-async function freePorts(): Promise<string> {
-  const { server, port } = await listening()
-  await new Promise((resolve) => server.close(resolve))
-  return String(port)
-}
-
-async function start(home: string, args: string[] = [], env: Record<string, string> = {}): Promise<NodeProcess> {
+function start(home: string, args: string[] = [], env: Record<string, string> = {}): NodeProcess {
   return spawnNode(main, {
-    args: ['--port', await freePorts(), ...args],
+    args: ['--port', '0', ...args],
     env: { CODEX_K8S_HOME: home, HOME: home, ...env },
   })
 }
@@ -46,7 +39,7 @@ const commandLines = () => execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8
 describe('npm start', { timeout: 90_000 }, () => {
   test('opens the pull request and ends with 0; the next start keeps the database and makes another repository', async () => {
     const home = homeFor()
-    const first = await start(home, ['--once'])
+    const first = start(home, ['--once'])
     expect(await first.exited).toEqual({ code: 0, signal: null })
     const text = first.lines.join('\n')
     expect(text).toMatch(/maria\/invoice-1 is there/)
@@ -54,7 +47,7 @@ describe('npm start', { timeout: 90_000 }, () => {
     expect(text).toMatch(/main +6 passed, 2 failed/)
     expect(text).toMatch(/\+ {2}return Math\.round/)
 
-    const second = await start(home, ['--once', '--processes'])
+    const second = start(home, ['--once', '--processes'])
     expect(await second.exited).toEqual({ code: 0, signal: null })
     expect(second.lines.join('\n')).toMatch(/maria\/invoice-2 is there/)
     const ledger = readFileSync(join(home, 'forge', 'ledger.jsonl'), 'utf8')
@@ -69,9 +62,9 @@ describe('npm start', { timeout: 90_000 }, () => {
 
   test('stays up, refuses a second copy, and Ctrl-C ends every process of it with 0', async () => {
     const home = homeFor()
-    const running = await start(home)
+    const running = start(home)
     await running.waitForLine(/Try next/, 60_000)
-    const second = await start(home)
+    const second = start(home)
     expect(await second.exited).toMatchObject({ code: 1 })
     expect(second.lines.at(-1)).toMatch(/another copy is running here already \(process \d+\)/)
     expect(commandLines()).toContain(home)
@@ -81,13 +74,13 @@ describe('npm start', { timeout: 90_000 }, () => {
 
   test('says in one line that a part of it was killed, and ends with 1', async () => {
     const home = homeFor()
-    const running = await start(home)
+    const running = start(home)
     await running.waitForLine(/Try next/, 60_000)
     const pid = Number(readFileSync(join(home, 'database', 'postmaster.pid'), 'utf8').split('\n')[0])
     process.kill(pid, 'SIGKILL')
     expect(await running.exited).toMatchObject({ code: 1 })
     expect(running.lines.filter((line) => line.startsWith('codex-k8s: '))).toHaveLength(1)
-    const again = await start(home, ['--once'])
+    const again = start(home, ['--once'])
     expect(await again.exited).toMatchObject({ code: 0 })
   })
 
@@ -98,7 +91,7 @@ describe('npm start', { timeout: 90_000 }, () => {
         .end('{"error":{"code":"invalid_prompt","message":"no"}}')
     })
     const home = homeFor()
-    const running = await start(home, ['--once', '--unsafe-no-sandbox'], {
+    const running = start(home, ['--once', '--unsafe-no-sandbox'], {
       OPENAI_API_KEY: 'sk-test',
       OPENAI_BASE_URL: `http://127.0.0.1:${refusing.port}/v1`,
     })

@@ -4,7 +4,7 @@ import { connect, type Db } from '#shared/db/connect.ts'
 import { connectRepository } from '../../deploy/local/connect-repository.ts'
 import { startChild } from './child.ts'
 import { corpus, writeCorpus } from './corpus.ts'
-import { closedFigures, openFigures, RATE, type Run } from './delivery-figures.ts'
+import { closedFigures, openFigures, RATES, type Run } from './delivery-figures.ts'
 import type { Section } from './figures.ts'
 import type { Ground } from './ground.ts'
 import type { LoadOptions, LoadResult } from './load.ts'
@@ -37,7 +37,13 @@ export async function deliveries(ground: Ground): Promise<Section> {
     const { ended } = await startChild(generator, { env: { LOAD: JSON.stringify(options) } })
     const result = JSON.parse(await ended) as LoadResult
     const cpu = cpuSeconds(child.pid) - before[0]
-    const run = { ...result, receiver: name, cpu, databaseCpu: treeCpuSeconds(ground.postgres) - before[1] }
+    const run = {
+      ...result,
+      rate: load.rate,
+      receiver: name,
+      cpu,
+      databaseCpu: treeCpuSeconds(ground.postgres) - before[1],
+    }
     ground.say(`deliveries: ${name} ${JSON.stringify({ ...load, ...result })}`)
     return run
   }
@@ -48,8 +54,8 @@ export async function deliveries(ground: Ground): Promise<Section> {
     for (const receiver of receivers) warm.push(await run(receiver, { connections: 8, seconds: closedSeconds }))
     for (let round = 0; round < rounds; round += 1)
       for (const receiver of receivers) closed.push(await run(receiver, { connections: 32, seconds: closedSeconds }))
-    for (const receiver of receivers)
-      open.push(await run(receiver, { connections: 256, seconds: openSeconds, rate: RATE }))
+    for (const rate of RATES)
+      for (const receiver of receivers) open.push(await run(receiver, { connections: 256, seconds: openSeconds, rate }))
     await expectAllStored(db, [...warm, ...closed, ...open])
   } finally {
     await Promise.all(receivers.map(({ child }) => child.stop()))

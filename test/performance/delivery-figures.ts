@@ -3,36 +3,41 @@ import type { LoadResult } from './load.ts'
 
 /** One load on one receiver. */
 export interface Run extends LoadResult {
+  /** Deliveries per second; undefined for the closed loop. */
+  readonly rate: number | undefined
   readonly receiver: string
   /** CPU seconds of the receiver's process, and of the database server, while it ran. */
   readonly cpu: number
   readonly databaseCpu: number
 }
 
-/** Deliveries per second of the open loop. */
-export const RATE = 500
+/** Deliveries per second of the open loops: what is promised, and what no receiver here is at its limit with. */
+export const RATES = [500, 100] as const
 
 const byName = (runs: readonly Run[]) => Map.groupBy(runs, (run) => run.receiver)
 
-/** The time to the 202 at a fixed rate. */
+/** The time to the 202 at fixed rates. */
 export function openFigures(runs: readonly Run[]): Figure[] {
-  const ours = runs.find(({ receiver }) => receiver === 'webhook-gateway')
-  const memory = runs.find(({ receiver }) => receiver === 'in-memory')
-  if (ours === undefined || memory === undefined) return []
-  const others = runs.filter((run) => run !== ours)
-  const times = (run: Run) => `p50 ${short(run.p50)}, p99 ${short(run.p99)} ms`
-  const complete = Object.keys(ours.refused).length === 0
-  return [
-    {
-      name: `deliveries: time to the 202 at ${RATE}/s`,
-      ours: `${times(ours)}${complete ? '' : `, refused ${JSON.stringify(ours.refused)}`}`,
-      beside: others.map((run) => `${run.receiver} ${times(run)}`).join('; '),
-      ratio: ours.p99 / memory.p99,
-      goal: 'p99 < 50 ms',
-      met: ours.p99 < 50 && complete,
-    },
-  ]
+  return RATES.flatMap((rate): Figure[] => {
+    const same = runs.filter((run) => run.rate === rate)
+    const ours = same.find(({ receiver }) => receiver === 'webhook-gateway')
+    const memory = same.find(({ receiver }) => receiver === 'in-memory')
+    if (ours === undefined || memory === undefined) return []
+    const complete = Object.keys(ours.refused).length === 0
+    const goal = rate === 500 ? { goal: 'p99 < 50 ms', met: ours.p99 < 50 && complete } : {}
+    return [
+      {
+        name: `deliveries: time to the 202 at ${rate}/s`,
+        ours: `${times(ours)}${complete ? '' : `, refused ${JSON.stringify(ours.refused)}`}`,
+        beside: same.flatMap((run) => (run === ours ? [] : [`${run.receiver} ${times(run)}`])).join('; '),
+        ratio: ours.p99 / memory.p99,
+        ...goal,
+      },
+    ]
+  })
 }
+
+const times = (run: Run) => `p50 ${short(run.p50)}, p99 ${short(run.p99)} ms`
 
 /** How many there can be: per second, and per second of the receiver's CPU. */
 export function closedFigures(runs: readonly Run[]): Figure[] {

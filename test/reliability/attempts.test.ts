@@ -22,6 +22,7 @@ describe('an attempt whose Job is gone', () => {
     const world = await startWorld({ db, databaseUrl, change: hangsOnce })
     await world.label(await world.issue())
     await eventually(async () => (await attempts(db))[0]?.state === 'created', { what: 'the first attempt' })
+    await eventually(() => world.jobLedger().length === 1, { what: 'its process' })
     await world.functions().kill()
     await removeJob(world, db)
     await world.restart()

@@ -1,10 +1,10 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { sql } from 'kysely'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inject, onTestFinished } from 'vitest'
+import { freePort } from '../../deploy/local/free-port.ts'
 import { connectRepository } from '../../deploy/local/connect-repository.ts'
 import { startBroker, type Broker } from '../../deploy/local/broker/broker.ts'
 import type { SeedInput } from '../../deploy/local/forge/seed.ts'
@@ -268,23 +268,4 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 async function freePorts(): Promise<FunctionsOptions['ports']> {
   const pairs = FUNCTIONS.map(async (name) => [name, await freePort()] as const)
   return Object.fromEntries(await Promise.all(pairs)) as FunctionsOptions['ports']
-}
-
-/** Each process of tests begins somewhere else and takes no port twice. */
-let lastPort = 10_000 + ((process.pid * 977) % 20_000)
-
-/** Below the range from which outgoing connections take theirs: between a kill and a restart one of them could have it. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    lastPort = lastPort < 30_000 ? lastPort + 1 : 10_000
-    const port = lastPort
-    const server = createServer().listen(port)
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('listening', () => resolve(true))
-      server.once('error', () => resolve(false))
-    })
-    if (!free) continue
-    await new Promise((resolve) => server.close(resolve))
-    return port
-  }
 }
