@@ -13,3 +13,6 @@ export class RetryLater extends Error {
     this.seconds = options.seconds ?? 5
   }
 }
+
+/** Code of the problem document of an error that is neither of the two: the consumer's own word that it failed. */
+export const FAULT_CODE = 'fault'

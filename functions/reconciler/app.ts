@@ -44,8 +44,8 @@ export function create({ serviceUrl }: Config, { db, relay, log }: { db: Db; rel
   app.post('/dead-letter/:consumer', async (c) => {
     const { ref, attributes } = await readEvent(c.req.raw)
     const error = Object.fromEntries(Object.entries(attributes).filter(([name]) => name.startsWith('knativeerror')))
-    const outboxId = await takeDeadLetter(db, c.req.param('consumer'), ref, error)
-    log.warn({ consumer: c.req.param('consumer'), outboxId, code: error['knativeerrorcode'] }, 'quarantined')
+    const taken = await takeDeadLetter(db, c.req.param('consumer'), ref, error)
+    log.warn({ consumer: c.req.param('consumer'), ...taken, code: error['knativeerrorcode'] }, 'dead letter')
     return c.body(null, 202)
   })
   app.notFound(() => problem({ status: 404, code: 'not_found', title: 'Not found' }))

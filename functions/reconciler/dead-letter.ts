@@ -1,23 +1,45 @@
 import type { Db } from '#shared/db/connect.ts'
-import { PermanentError } from '#shared/errors.ts'
+import { FAULT_CODE, PermanentError } from '#shared/errors.ts'
 import type { EventRef } from '#shared/events/delivered.ts'
 import { subscriptions, type Consumer } from '#shared/events/subscriptions.ts'
-import { findDelivery, quarantine } from '#shared/outbox/deliver.ts'
+import { findDelivery, putOff, quarantine } from '#shared/outbox/deliver.ts'
 
-/** Takes a dead letter: the consumer's row becomes quarantined, with what the broker says about the error. */
+/** What became of a dead letter. */
+export interface Taken {
+  readonly outboxId: string
+  readonly state: 'pending' | 'quarantined'
+}
+
+/**
+ * Takes a dead letter. What the consumer itself refused or failed at is quarantined, with what the broker says about the
+ * error. What nobody answered, or was told to come later, stays pending: an outage longer than the broker's patience is
+ * the sweep's to outlast.
+ */
 export async function takeDeadLetter(
   db: Db,
   consumer: string,
   ref: EventRef,
   error: Readonly<Record<string, string>>,
-): Promise<string> {
+): Promise<Taken> {
   if (!Object.hasOwn(subscriptions, consumer)) throw new PermanentError(`no consumer ${consumer.slice(0, 60)}`)
   const found = await findDelivery(db, consumer as Consumer, ref)
   if (found === undefined) throw new PermanentError('no such event was written by this platform')
-  const what = `dead letter: ${error['knativeerrorcode'] ?? 'no answer'} from ${error['knativeerrordest'] ?? consumer}`
-  const kept = Object.entries(error).map(([name, value]) => [name, storable(value)])
-  await quarantine(db, consumer as Consumer, found.outboxId, storable(what), Object.fromEntries(kept))
-  return found.outboxId
+  const { outboxId } = found
+  const what = storable(
+    `dead letter: ${error['knativeerrorcode'] ?? 'no answer'} from ${error['knativeerrordest'] ?? consumer}`,
+  )
+  const kept = Object.fromEntries(Object.entries(error).map(([name, value]) => [name, storable(value)]))
+  if (!isFinal(error)) return { outboxId, state: await putOff(db, consumer as Consumer, outboxId, what, kept) }
+  await quarantine(db, consumer as Consumer, outboxId, what, kept)
+  return { outboxId, state: 'quarantined' }
+}
+
+/** Whether the consumer said so itself: a 4xx that a broker does not repeat, or the problem document of a fault. */
+function isFinal(error: Readonly<Record<string, string>>): boolean {
+  const code = error['knativeerrorcode'] ?? ''
+  if (/^4/.test(code)) return !['404', '408', '409', '429'].includes(code)
+  const body = Buffer.from(error['knativeerrordata'] ?? '', 'base64').toString('utf8')
+  return body.includes(`"code":"${FAULT_CODE}"`)
 }
 
 /** A broker repeats what the failing answer said; the database takes neither NUL nor half of a surrogate pair. */

@@ -190,6 +190,24 @@ describe('a dead letter', () => {
     expect((await row('status-reporter')).state).toBe('pending')
   })
 
+  const data = (body: object) => ({ 'ce-knativeerrordata': Buffer.from(JSON.stringify(body)).toString('base64') })
+  test.for<[string, string, Record<string, string>]>([
+    ['pending, when the consumer asked for later', 'pending', { 'ce-knativeerrorcode': '503' }],
+    ['pending, when nobody answered', 'pending', { 'ce-knativeerrorcode': '500', ...data({}) }],
+    [
+      'quarantined, when the consumer failed',
+      'quarantined',
+      { 'ce-knativeerrorcode': '500', ...data({ code: 'fault' }) },
+    ],
+  ])('F13 leaves the row %s', async ([, state, headers], { db }) => {
+    const { send, row } = await letter(db)
+    expect((await send('change-publisher', headers)).status).toBe(202)
+    expect(await row('change-publisher')).toMatchObject({ state })
+    await db.updateTable('deliveries').set({ attempts: 30 }).where('state', '=', 'pending').execute()
+    await send('change-publisher', headers)
+    expect(await row('change-publisher')).toMatchObject({ state: 'quarantined' })
+  })
+
   test('that comes after all was done changes nothing', async ({ db }) => {
     const { send, row } = await letter(db)
     await db

@@ -49,7 +49,13 @@ describe('the answer to a broker', () => {
   test.for([
     ['a permanent failure', new PermanentError('it is what it is'), 422, null],
     ['a world that is not ready', new RetryLater('soon', { seconds: 7 }), 503, '7'],
-    ['anything else', new Error('canary of the database'), 503, '5'],
+    [
+      'a database that is away',
+      new Error('canary', { cause: Object.assign(new Error('x'), { code: '57P01' }) }),
+      503,
+      '5',
+    ],
+    ['anything else', new Error('canary of the database'), 500, null],
   ] as const)('to %s', async ([, error, status, after], { db }) => {
     const { app } = start(db, () => Promise.reject(error))
     const answer = await post(app, db, consumer, await write(db))

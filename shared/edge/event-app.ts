@@ -4,7 +4,8 @@ import type { Db } from '#shared/db/connect.ts'
 import { problem } from '#shared/edge/problem.ts'
 import { readEvent } from '#shared/edge/read-event.ts'
 import type { App } from '#shared/edge/serve.ts'
-import { PermanentError, RetryLater } from '#shared/errors.ts'
+import { isOutage } from '#shared/db/outage.ts'
+import { FAULT_CODE, PermanentError, RetryLater } from '#shared/errors.ts'
 import type { Consumer } from '#shared/events/subscriptions.ts'
 import type { Log } from '#shared/log.ts'
 import { deliver, deliverOverdue, findDelivery, type Handler } from '#shared/outbox/deliver.ts'
@@ -30,7 +31,7 @@ export interface EventAppOptions {
 
 /**
  * The broker's edge. An answer settles or asks for redelivery, as Knative reads it: 202 with an empty body is done, 422
- * goes to the dead letters at once, 503 comes again. Never 404 or 409, which a broker repeats, never a body that is no event.
+ * goes to the dead letters at once, 503 and 500 come again; at the end of it 500 is quarantined, 503 waits for the sweep. Never 404 or 409, which a broker repeats, never a body that is no event.
  */
 export function eventApp({ consumer, db, relay, log, handle, sweep, close }: EventAppOptions): App {
   const app = new Hono()
@@ -70,7 +71,7 @@ export function eventApp({ consumer, db, relay, log, handle, sweep, close }: Eve
   })
 
   app.notFound(() => problem({ status: 404, code: 'not_found', title: 'Not found' }))
-  app.onError((error) => answerError(error, log))
+  app.onError((error) => (isFault(error) ? answerFault(error, log) : answerError(error, log)))
   return { fetch: (request) => app.fetch(request), close }
 }
 
@@ -83,6 +84,17 @@ export function answerError(error: Error, log: Log): Response {
   log.error({ err: error }, 'failed, to be repeated')
   const seconds = error instanceof RetryLater ? Math.max(1, error.seconds) : 5
   return problem({ status: 503, code: 'retry_later', title: 'Temporary failure' }, { 'retry-after': String(seconds) })
+}
+
+/** Neither refused nor told to wait, and not the database being away: something is wrong with the event or with us. */
+function isFault(error: Error): boolean {
+  return !(error instanceof PermanentError || error instanceof RetryLater || isOutage(error))
+}
+
+/** The dead-letter sink quarantines what ends like this, where it keeps waiting for what may work later. */
+function answerFault(error: Error, log: Log): Response {
+  log.error({ err: error }, 'failed')
+  return problem({ status: 500, code: FAULT_CODE, title: 'Failed' })
 }
 
 /** The age, in seconds, from which a sweep takes a row for overdue: 0 to 3,600, by default 60. */

@@ -65,7 +65,7 @@ describe('a delivery', () => {
     })
     expect(seen).toEqual([{ a: 1 }])
     expect(delivery.written).toHaveLength(2)
-    expect(await rowOf(db, id)).toMatchObject({ state: 'done', outcome: 'x'.repeat(500), attempts: 1 })
+    expect(await rowOf(db, id)).toMatchObject({ state: 'done', outcome: 'x'.repeat(500), attempts: 0 })
     const follow = await db
       .selectFrom('outbox')
       .select(['type', 'producer'])

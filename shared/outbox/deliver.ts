@@ -95,7 +95,6 @@ async function settle(
         outcome: outcome.slice(0, 500),
         error: null,
         settled_at: sql`now()`,
-        attempts: sql`attempts + 1`,
       })
       .where('outbox_id', '=', outboxId)
       .where('consumer', '=', consumer)
@@ -120,7 +119,6 @@ export async function quarantine(
       outcome: outcome.slice(0, 500),
       error: JSON.stringify(error),
       settled_at: sql`now()`,
-      attempts: sql`attempts + 1`,
     })
     .where('outbox_id', '=', outboxId)
     .where('consumer', '=', consumer)
@@ -128,12 +126,12 @@ export async function quarantine(
     .execute()
 }
 
-/** Sweeps of one delivery before it is quarantined; with back-off doubling to an hour that is about a day. */
+/** Tries of one delivery besides the broker's before it is quarantined; with delays that double to an hour about a day. */
 const MAX_ATTEMPTS = 30
 
 /**
  * The consumer's pending rows that are overdue, handled here and now: whatever the broker lost comes through this door.
- * One that fails is put off with a doubling delay and does not hold up the ones behind it.
+ * Each is put off before it is tried, so that one that fails, or kills the process, does not hold up the ones behind it.
  */
 export async function deliverOverdue(
   db: Db,
@@ -144,7 +142,7 @@ export async function deliverOverdue(
 ): Promise<Delivery[]> {
   const rows = await db
     .selectFrom('deliveries')
-    .select(['outbox_id', 'attempts'])
+    .select('outbox_id')
     .where('consumer', '=', consumer)
     .where('state', '=', 'pending')
     .where('due_at', '<=', sql<Date>`now() - make_interval(secs => ${graceSeconds})`)
@@ -152,26 +150,56 @@ export async function deliverOverdue(
     .limit(500)
     .execute()
   const delivered: Delivery[] = []
-  for (const row of rows) {
+  for (const { outbox_id: id } of rows) {
     if (deadline.aborted) break
+    const attempts = await countTry(db, consumer, id)
+    if (attempts === undefined) continue
     try {
-      delivered.push(await deliver(db, consumer, row.outbox_id, handle))
+      delivered.push(await deliver(db, consumer, id, handle))
     } catch (error) {
-      if (error instanceof PermanentError || row.attempts >= MAX_ATTEMPTS) {
-        await quarantine(db, consumer, row.outbox_id, (error as Error).message, { message: (error as Error).message })
-      } else await putOff(db, consumer, row.outbox_id, error instanceof RetryLater ? error.seconds : 1)
+      const { message } = error as Error
+      if (error instanceof PermanentError || attempts > MAX_ATTEMPTS)
+        await quarantine(db, consumer, id, message, { message })
+      else if (error instanceof RetryLater) await notBefore(db, consumer, id, error.seconds)
     }
   }
   return delivered
 }
 
-async function putOff(db: Db, consumer: Consumer, outboxId: string, seconds: number): Promise<void> {
-  await db
+/** The broker gave up on a delivery that may work later: it is put off for the sweep, or quarantined after a day of that. */
+export async function putOff(
+  db: Db,
+  consumer: Consumer,
+  outboxId: string,
+  why: string,
+  error: object,
+): Promise<'pending' | 'quarantined'> {
+  const attempts = await countTry(db, consumer, outboxId)
+  if (attempts === undefined || attempts <= MAX_ATTEMPTS) return 'pending'
+  await quarantine(db, consumer, outboxId, why, error)
+  return 'quarantined'
+}
+
+/** One more try: the next one is due after a delay that doubles to an hour. Undefined for a row that is settled. */
+async function countTry(db: Db, consumer: Consumer, outboxId: string): Promise<number | undefined> {
+  const row = await db
     .updateTable('deliveries')
     .set({
       attempts: sql`attempts + 1`,
-      due_at: sql`now() + make_interval(secs => greatest(${seconds}::int, least(3600, 2 ^ least(attempts, 12))::int))`,
+      due_at: sql`now() + make_interval(secs => least(3600, 2 ^ least(attempts, 12))::int)`,
     })
+    .where('outbox_id', '=', outboxId)
+    .where('consumer', '=', consumer)
+    .where('state', '=', 'pending')
+    .returning('attempts')
+    .executeTakeFirst()
+  return row?.attempts
+}
+
+async function notBefore(db: Db, consumer: Consumer, outboxId: string, seconds: number): Promise<void> {
+  await db
+    .updateTable('deliveries')
+    .set({ due_at: sql`greatest(due_at, now() + make_interval(secs => ${seconds}::int))` })
     .where('outbox_id', '=', outboxId)
     .where('consumer', '=', consumer)
     .where('state', '=', 'pending')

@@ -25,8 +25,9 @@ const history: readonly string[] = [
      '1001', 'maria', at, case when n % 10 = 0 then 'failed' else 'succeeded' end, case when n % 10 = 0 then 'agent_failed' end, 5,
      encode(sha256(('bundle' || n)::bytea), 'hex'), uuid_of('change', n), at, at
    from (select n, now() - n * interval '1 minute' as at from generate_series(1, $1::int / 10) n) runs join numbered p on p.place = n % $2::int`,
-  `insert into attempts (run_id, attempt, state, result, result_digest, deadline_at, last_seen_at, created_at, finished_at)
-   select id, 1, 'finished', '{}', repeat('0', 64), created_at, created_at, created_at, created_at from runs where label_event_id like 'past-%'`,
+  `insert into attempts (run_id, attempt, state, result_digest, deadline_at, last_seen_at, created_at, finished_at)
+   select id, 1, 'finished', encode(sha256(('blob' || subject_number)::bytea), 'hex'), created_at, created_at, created_at, created_at
+   from runs where label_event_id like 'past-%'`,
   `insert into uploads (run_id, attempt, digest) select uuid_of('run', n / 2), 1, encode(sha256(('blob' || n)::bytea), 'hex')
    from generate_series(2, $1::int / 5) n`,
   `insert into links (from_kind, from_id, relation, to_kind, to_id) select 'issue', subject_id, 'asked for', 'run', id from runs where label_event_id like 'past-%'`,

@@ -84,6 +84,8 @@ function layerOf(path: string): string {
 const alone: Readonly<Record<string, string>> = {
   'shared/crash-point.ts#armCrashPoint': 'the other half of crashPoint, for the process that tests kill',
   'shared/db/migrate.ts#migrate': 'the migration Job and every local start; no function may',
+  'shared/db/outage.ts#isOutage': 'knows the words of the database library, which the edge need not',
+  'shared/outbox/deliver.ts#putOff': 'the protocol; the dead-letter sink ends there',
   'shared/edge/serve.ts#listen': 'serve is made of it; one machine runs all functions in one process',
   'shared/events/subscriptions.ts#subscriptions': 'the table itself; triggers are held against it by a test',
   'shared/events/subscriptions.ts#consumersOf': 'the rule of the table, beside it',
