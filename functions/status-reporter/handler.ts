@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { crashPoint } from '#shared/crash-point.ts'
 import type { Row } from '#shared/db/schema.ts'
 import { sha256 } from '#shared/digest.ts'
-import { RetryLater } from '#shared/errors.ts'
+import { PermanentError, RetryLater } from '#shared/errors.ts'
 import type { Delivered } from '#shared/events/delivered.ts'
 import { RunEvent } from '#shared/events/types.ts'
 import type { Handler } from '#shared/outbox/deliver.ts'
@@ -75,7 +75,8 @@ async function show(deps: Deps, runId: string, event: boolean): Promise<string> 
     const lease = await deps.lease(runId, event)
     if (lease === undefined) return 'another is writing the comment'
     const settled = await tell(deps, runId, lease).catch(async (error: unknown) => {
-      await deps.release(runId, lease, false)
+      // What can never be written is not looked at again and again: the event that asked for it is quarantined.
+      await deps.release(runId, lease, error instanceof PermanentError)
       throw error
     })
     if (!settled) {

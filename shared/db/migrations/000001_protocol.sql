@@ -93,6 +93,8 @@ create table deliveries (
   check ((state = 'pending') = (settled_at is null))
 );
 create index deliveries_pending on deliveries (consumer, due_at) where state = 'pending';
+-- What the ledger does not have yet; a settled row leaves the index, so an append reads only its own batch.
+create index deliveries_unaudited on deliveries (outbox_id) where consumer = 'audit-sink' and state <> 'done';
 create index deliveries_quarantined on deliveries (consumer, settled_at) where state = 'quarantined';
 
 -- One row per issue or pull request. Every transition of its runs and changes takes this row's lock first.
@@ -214,6 +216,9 @@ create table intents (
   check (state = 'intended' or settled_at is not null)
 );
 
+-- Jobs that may still be there.
+create index intents_jobs on intents (run_id) where kind = 'job' and state <> 'gone';
+
 create table uploads (
   run_id uuid not null,
   attempt integer not null,
@@ -247,6 +252,7 @@ create table model_calls (
   created_at timestamptz(3) not null default now(),
   foreign key (run_id, attempt) references attempts (run_id, attempt)
 );
+create index model_calls_run on model_calls (run_id);
 -- One stream per run.
 create unique index model_calls_open on model_calls (run_id) where state = 'reserved';
 
@@ -298,6 +304,8 @@ create table comments (
   lease uuid,
   lease_until timestamptz(3)
 );
+
+create index comments_behind on comments (run_id) where wanted > done;
 
 create table ledger (
   seq bigint primary key check (seq > 0),
