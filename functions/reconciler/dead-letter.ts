@@ -37,7 +37,7 @@ export async function takeDeadLetter(
 /** Whether the consumer said so itself: a 4xx that a broker does not repeat, or the problem document of a fault. */
 function isFinal(error: Readonly<Record<string, string>>): boolean {
   const code = error['knativeerrorcode'] ?? ''
-  if (/^4/.test(code)) return !['404', '408', '409', '429'].includes(code)
+  if (code.startsWith('4')) return !['404', '408', '409', '429'].includes(code)
   const body = Buffer.from(error['knativeerrordata'] ?? '', 'base64').toString('utf8')
   return body.includes(`"code":"${FAULT_CODE}"`)
 }
