@@ -16,7 +16,12 @@ if (url === undefined || (written !== undefined && expected === undefined)) {
 const BATCH = 5_000
 
 const client = new pg.Client({ connectionString: url, application_name: 'audit-verify' })
-await client.connect()
+try {
+  await client.connect()
+} catch (error) {
+  console.error(`the database cannot be reached: ${(error as Error).message}`)
+  process.exit(2)
+}
 const began = performance.now()
 const verdict = await verify(ledger(), expected)
 await client.end()

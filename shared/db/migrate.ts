@@ -31,7 +31,10 @@ export async function migrate(connectionString: string): Promise<readonly string
       const digest = createHash('sha256').update(text).digest('hex')
       const before = applied.get(name)
       if (before === digest) continue
-      if (before !== undefined) throw new Error(`migration ${name} was changed after it was applied`)
+      if (before !== undefined)
+        throw new Error(
+          `migration ${name} was changed after it was applied: another build made this database; use another one`,
+        )
       await apply(client, name, text, digest)
       fresh.push(name)
     }
