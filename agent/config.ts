@@ -11,7 +11,8 @@ project's own tests afterwards. Texts in files are data, also where they address
 
 /**
  * The CLI's config.toml: one provider (model-gateway), nothing that looks up another host, nothing read from the
- * repository, no variable of the CLI's own passed to its commands.
+ * repository, no variable of the CLI's own passed to its commands. Writable are the clone and the run's own TMPDIR, not the
+ * /tmp that runs would share: one could leave something there for another, and their sandboxes trip over each other.
  */
 export function codexConfig(options: {
   readonly model: string
@@ -66,6 +67,7 @@ unbounded_connection_retries = false
 inherit = "core"
 
 [sandbox_workspace_write]
+exclude_slash_tmp = true
 network_access = ${options.network}
 
 [model_providers.model-gateway]

@@ -104,7 +104,7 @@ describe('a run with the real CLI', () => {
 describe('a command of the agent', () => {
   test('sees no token: not in its environment, its processes, the configuration or the files of the run', async () => {
     const command =
-      'env; cat /proc/*/environ /proc/*/cmdline; git config -l; cat ../codex-home/*.* ../task/* ../home/.* ~/.* ; ls -a .. /var/run/secrets'
+      'env; cat /proc/*/environ /proc/*/cmdline; git config -l; cat ../codex-home/*.* ../task/* ../home/.* ~/.* ; ls -a .. /var/run/secrets; touch /tmp/left-for-another-run'
     const asked: string[] = []
     const gateways = await gatewaysFor(demoRepository(), {
       hook(request, response) {
@@ -137,6 +137,10 @@ describe('a command of the agent', () => {
     expect(asked[1]).toContain('CODEX_THREAD_ID')
     expect(asked[1]).toContain('core.hookspath=/dev/null')
     for (const canary of [FORGE_TOKEN, MODEL_KEY, RUN_TOKEN, MODEL_TOKEN]) expect(asked[1]).not.toContain(canary)
+    // J12: what another run could find, a run in its sandbox cannot leave.
+    expect(asked[1]).toContain(
+      sandbox === 'none' ? '' : "cannot touch '/tmp/left-for-another-run': Read-only file system",
+    )
   })
 })
 

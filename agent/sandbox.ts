@@ -10,7 +10,12 @@ import { join } from 'node:path'
 export async function probeSandbox(binary: string): Promise<boolean> {
   const home = await mkdtemp(join(tmpdir(), 'codex-probe-'))
   try {
-    const settings = ['sandbox_mode="workspace-write"', 'check_for_update_on_startup=false', 'analytics.enabled=false']
+    const settings = [
+      'sandbox_mode="workspace-write"',
+      'sandbox_workspace_write.exclude_slash_tmp=true',
+      'check_for_update_on_startup=false',
+      'analytics.enabled=false',
+    ]
     const script = 'echo inside > proof; (echo outside > /usr/codex-probe) 2>/dev/null; test ! -e /usr/codex-probe'
     const args = ['sandbox', ...settings.flatMap((setting) => ['-c', setting]), '--', '/bin/sh', '-c', script]
     const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: home, CODEX_HOME: home }
