@@ -2,7 +2,8 @@ import type { Db } from '#shared/db/connect.ts'
 import { FAULT_CODE, PermanentError } from '#shared/errors.ts'
 import type { EventRef } from '#shared/events/delivered.ts'
 import { subscriptions, type Consumer } from '#shared/events/subscriptions.ts'
-import { findDelivery, putOff, quarantine } from '#shared/outbox/deliver.ts'
+import { findDelivery, quarantine } from '#shared/outbox/deliver.ts'
+import { putOff } from '#shared/outbox/overdue.ts'
 
 /** What became of a dead letter. */
 export interface Taken {

@@ -1,14 +1,15 @@
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { Db } from '#shared/db/connect.ts'
+import { isOutage } from '#shared/db/outage.ts'
 import { problem } from '#shared/edge/problem.ts'
 import { readEvent } from '#shared/edge/read-event.ts'
 import type { App } from '#shared/edge/serve.ts'
-import { isOutage } from '#shared/db/outage.ts'
 import { FAULT_CODE, PermanentError, RetryLater } from '#shared/errors.ts'
 import type { Consumer } from '#shared/events/subscriptions.ts'
 import type { Log } from '#shared/log.ts'
-import { deliver, deliverOverdue, findDelivery, type Handler } from '#shared/outbox/deliver.ts'
+import { deliver, findDelivery, type Handler } from '#shared/outbox/deliver.ts'
+import { deliverOverdue } from '#shared/outbox/overdue.ts'
 import type { Relay } from '#shared/outbox/relay.ts'
 
 /** Largest event, bytes: 60 KiB of data and its attributes, with room. */
@@ -31,7 +32,8 @@ export interface EventAppOptions {
 
 /**
  * The broker's edge. An answer settles or asks for redelivery, as Knative reads it: 202 with an empty body is done, 422
- * goes to the dead letters at once, 503 and 500 come again; at the end of it 500 is quarantined, 503 waits for the sweep. Never 404 or 409, which a broker repeats, never a body that is no event.
+ * goes to the dead letters at once, 503 and 500 come again; at the end of it 500 is quarantined, 503 waits for the sweep.
+ * Never 404 or 409, which a broker repeats, never a body that is no event.
  */
 export function eventApp({ consumer, db, relay, log, handle, sweep, close }: EventAppOptions): App {
   const app = new Hono()
