@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
-import type { Database, Row } from '#shared/db/schema.ts'
+import type { Projection, recorded } from '#shared/db/projections.ts'
+import type { Row } from '#shared/db/schema.ts'
 import type { Tx } from '#shared/db/transaction.ts'
 import { consumersOf } from '#shared/events/subscriptions.ts'
 
-/** Rows as they are after the change, by table: what state is rebuilt from. An inbox row's body is there by its digest. */
-export type ChangedRows = { readonly [T in keyof Database]?: readonly Omit<Row<T>, 'body'>[] }
+/** Rows as they are after the change, by table: what state is rebuilt from. What the ledger does not keep may be left out. */
+export type ChangedRows = { readonly [T in Projection]?: readonly Omit<Row<T>, keyof (typeof recorded)[T]>[] }
 
 /** An event that is about to exist. */
 export interface Emission {
