@@ -63,3 +63,25 @@ test('what is over its budget is told with what is large in it', async () => {
     expect.stringMatching(/^501 KB is over its budget of 480 KB: \.local\/bundle-test-\S+ 501 KB$/),
   ])
 })
+
+test('a module that is loaded when it is asked for is a file of its own and no part of the start', async () => {
+  fs.writeFileSync(
+    join(folder, 'later.ts'),
+    `import { Registry } from 'prom-client'\nexport const made = () => typeof new Registry()`,
+  )
+  const { bytes, apart, problems } = await bundleOf(
+    'reconciler',
+    `if (process.env['ASK']) console.log((await import('./later.ts')).made())\nelse console.log('started')`,
+  )
+  expect(problems).toEqual([])
+  expect(bytes).toBeLessThan(1_000)
+  expect(apart).toEqual([{ file: 'later.js', bytes: expect.any(Number) }])
+  const main = join(folder, 'reconciler', 'main.js')
+  const run = (env: Record<string, string>) => spawnSync(process.execPath, [main], { env, encoding: 'utf8' }).stdout
+  expect(run({ ASK: '1' })).toBe('object\n')
+  fs.rmSync(join(folder, 'reconciler', 'later.js'))
+  expect(run({})).toBe('started\n')
+
+  const early = await bundleOf('reconciler', `import { made } from './later.ts'\nconsole.log(made())`)
+  expect(early.problems).toContainEqual(expect.stringMatching(/^holds prom-client, which /))
+})

@@ -1,5 +1,5 @@
 import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { build, type Metafile, type Plugin } from 'esbuild'
 import { defaultWorkflow } from '#shared/workflow/default-workflow.ts'
 
@@ -25,10 +25,18 @@ export interface Unit {
   readonly entry: string
 }
 
+/** A module that is loaded when it is asked for, and what it takes: a file of its own beside `main.js`. */
+export interface Apart {
+  readonly file: string
+  readonly bytes: number
+}
+
 /** What became of one bundle; no problems means that it may ship. */
 export interface Bundle {
   readonly name: string
   readonly bytes: number
+  /** Not read at a start, so no part of the budget. */
+  readonly apart?: readonly Apart[]
   readonly problems: readonly string[]
 }
 
@@ -54,6 +62,9 @@ function heavyPackages(): Record<string, readonly string[]> {
     pg: functions,
     kysely: functions,
     cloudevents: functions,
+    // Nobody at the start: modules that are loaded when they are asked for hold these.
+    'prom-client': [],
+    '@opentelemetry/': [],
   }
 }
 
@@ -62,10 +73,29 @@ export async function bundle({ name, entry }: Unit, folder: string): Promise<Bun
   if (!existsSync(entry)) return { name, bytes: 0, problems: ['has no main.ts'] }
   const target = join(folder, name)
   rmSync(target, { recursive: true, force: true })
+  const { metafile, found } = await bundleFile(entry, join(target, 'main.js'))
+  writeFileSync(join(target, 'package.json'), '{ "type": "module" }\n')
+  const text = readFileSync(join(target, 'main.js'), 'utf8')
+  const apart: Apart[] = []
+  const problems = problemsOf(name, text, metafile)
+  for (const [file, source] of found) {
+    const made = await bundleFile(source, join(target, file))
+    const bytes = readFileSync(join(target, file)).length
+    apart.push({ file, bytes })
+    for (const lost of made.found.keys()) problems.push(`${file} loads ${lost}, which nobody bundles`)
+    for (const point of crashPoints())
+      if (readFileSync(join(target, file), 'utf8').includes(point)) problems.push(`holds the crash point ${point}`)
+  }
+  return { name, bytes: Buffer.byteLength(text), apart, problems }
+}
+
+/** One file, and the modules of ours that it loads only when they are asked for. */
+async function bundleFile(entry: string, outfile: string) {
+  const found = new Map<string, string>()
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: [entry],
-    outfile: join(target, 'main.js'),
+    outfile,
     bundle: true,
     minify: true,
     metafile: true,
@@ -79,13 +109,27 @@ export async function bundle({ name, entry }: Unit, folder: string): Promise<Bun
       js: "import{createRequire as bannerCreateRequire}from'node:module';const require=bannerCreateRequire(import.meta.url);",
     },
     external: ['pg-native'],
-    plugins: [withoutCrashPoints, withWorkflow],
+    plugins: [withoutCrashPoints, withWorkflow, loadedLater(found)],
     logLevel: 'warning',
   })
-  writeFileSync(join(target, 'package.json'), '{ "type": "module" }\n')
-  const text = readFileSync(join(target, 'main.js'), 'utf8')
-  return { name, bytes: Buffer.byteLength(text), problems: problemsOf(name, text, metafile) }
+  return { metafile, found }
 }
+
+/** A dynamic import of a file of ours becomes an import of the file that stands beside `main.js`. */
+const loadedLater = (found: Map<string, string>): Plugin => ({
+  name: 'loaded-later',
+  setup(plugin) {
+    plugin.onResolve({ filter: /^(\.|#shared).*\.ts$/ }, async ({ kind, path, resolveDir }) => {
+      if (kind !== 'dynamic-import') return undefined
+      const source = await plugin.resolve(path, { kind: 'import-statement', resolveDir })
+      const file = basename(path).replace(/\.ts$/, '.js')
+      if ((found.get(file) ?? source.path) !== source.path)
+        return { errors: [{ text: `two modules are called ${file}` }] }
+      found.set(file, source.path)
+      return { path: `./${file}`, external: true }
+    })
+  },
+})
 
 const withoutCrashPoints: Plugin = {
   name: 'without-crash-points',
@@ -174,9 +218,10 @@ if (import.meta.main) {
   const dist = join(root, 'dist')
   mkdirSync(dist, { recursive: true })
   const bundles = await Promise.all(units().map((unit) => bundle(unit, dist)))
-  for (const { name, bytes, problems } of bundles) {
+  for (const { name, bytes, apart = [], problems } of bundles) {
+    const later = apart.map((one) => `, ${one.file} ${kilobytes(one.bytes)} when it is asked for`).join('')
     console.log(
-      `${name.padEnd(20)} ${kilobytes(bytes).padStart(8)}  ${problems.length === 0 ? 'ok' : problems.join('; ')}`,
+      `${name.padEnd(20)} ${kilobytes(bytes).padStart(8)}  ${problems.length === 0 ? 'ok' : problems.join('; ')}${later}`,
     )
   }
   const failed = bundles.filter(({ problems }) => problems.length > 0)

@@ -88,6 +88,7 @@ function environment(name: FunctionName, options: FunctionsOptions): Record<stri
     'status-reporter': github,
     // On this machine a function is known by its port.
     reconciler: {
+      METRICS: 'on',
       SERVICE_URLS: JSON.stringify(Object.fromEntries(FUNCTIONS.map((each) => [each, localUrl(ports, each)]))),
     },
   }

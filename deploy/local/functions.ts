@@ -94,7 +94,7 @@ export async function startFunctions(
       changePublisher({ canaries: [model.key].filter((key) => key.length > 15) }, clients('change-publisher')),
     'status-reporter': () => statusReporter(clients('status-reporter')),
     'audit-sink': () => auditSink(clients('audit-sink')),
-    reconciler: () => reconciler({ serviceUrl }, clients('reconciler', 20_000)),
+    reconciler: () => reconciler({ serviceUrl, metrics: true }, clients('reconciler', 20_000)),
   }
   const served: Served[] = []
   for (const name of FUNCTIONS) served.push(await listen(apps[name](), { port: ports[name], host: '127.0.0.1' }))

@@ -9,17 +9,23 @@ import type { Relay } from '#shared/outbox/relay.ts'
 import { takeDeadLetter } from './dead-letter.ts'
 import { ownersDue } from './due.ts'
 import { reconcile } from './handler.ts'
+import { scrapes } from './scrapes.ts'
 
 /** Where the functions are: `http://{function}.codex-k8s.svc.cluster.local`. */
 export interface Config {
   readonly serviceUrl: (name: string) => string
+  /** Whether `GET /metrics` answers. */
+  readonly metrics?: boolean
 }
 
 /** How long an owner's sweep may take, milliseconds; below the 60 s that a Service allows. */
 const SWEEP_TIMEOUT_MS = 50_000
 
 /** The sweep that a PingSource wakes, and the dead-letter sink of every trigger. */
-export function create({ serviceUrl }: Config, { db, relay, log }: { db: Db; relay: Relay; log: Log }): App {
+export function create(
+  { serviceUrl, metrics = false }: Config,
+  { db, relay, log }: { db: Db; relay: Relay; log: Log },
+): App {
   const app = new Hono()
   const deps = {
     relay: (grace: number) => relay.overdue(grace),
@@ -36,6 +42,7 @@ export function create({ serviceUrl }: Config, { db, relay, log }: { db: Db; rel
   }
 
   app.get('/healthz', () => new Response('ok'))
+  if (metrics) app.get('/metrics', scrapes(db))
   app.post('/sweep', async (c) => {
     const round = await reconcile(deps, graceOf(c.req.query('grace')))
     if (round.relayed > 0 || round.swept.length > 0) log.info(round, 'swept')

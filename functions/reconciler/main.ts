@@ -14,6 +14,8 @@ const env = readEnv(
     SERVICE_URL_TEMPLATE: v.optional(v.string(), 'http://{function}'),
     /** Addresses that no template can name, as on one machine: a JSON object by function. */
     SERVICE_URLS: Urls,
+    /** `on`: `GET /metrics` answers. */
+    METRICS: v.optional(v.picklist(['on', 'off']), 'off'),
   }),
 )
 const log = createLog('reconciler', env.LOG_LEVEL)
@@ -21,4 +23,8 @@ const db = connect(env.DATABASE_URL, { name: 'reconciler' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 20_000 })
 const serviceUrl = (name: string) => env.SERVICE_URLS[name] ?? env.SERVICE_URL_TEMPLATE.replace('{function}', name)
 
-await serve(create({ serviceUrl }, { db, relay, log }), { port: env.PORT, host: env.HOST, log })
+await serve(create({ serviceUrl, metrics: env.METRICS === 'on' }, { db, relay, log }), {
+  port: env.PORT,
+  host: env.HOST,
+  log,
+})

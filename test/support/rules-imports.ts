@@ -87,7 +87,6 @@ const alone: Readonly<Record<string, string>> = {
   'shared/db/outage.ts#isOutage': 'knows the words of the database library, which the edge need not',
   'shared/outbox/overdue.ts#putOff': 'the protocol; the dead-letter sink ends there',
   'shared/edge/serve.ts#listen': 'serve is made of it; one machine runs all functions in one process',
-  'shared/events/subscriptions.ts#subscriptions': 'the table itself; triggers are held against it by a test',
   'shared/events/subscriptions.ts#consumersOf': 'the rule of the table, beside it',
   'shared/job/bundle.ts#CommitSha': 'part of the protocol between the platform and the agent',
   'shared/job/bundle.ts#ApprovalPolicy': 'part of the manifest, and of the workflow file it comes from',
