@@ -18,8 +18,8 @@ export interface Request {
   readonly mayAsk: boolean
   readonly isPullRequest: boolean
   readonly stageConfigured: boolean
-  /** As in the signed event. */
-  readonly asked: { readonly title: string; readonly body: string }
+  /** The text that was asked for; undefined where nobody can say any more what it was. */
+  readonly asked: { readonly title: string; readonly body: string } | undefined
   readonly current: Current | undefined
   readonly comments: readonly { readonly updatedAt: Date; readonly edited: boolean }[]
   /** When the forge recorded the label event. */
@@ -51,7 +51,7 @@ export function decide(request: Request): Decision {
     if (same.length > 1) return refuse('label_conflict', same.join(', '))
   }
   if (!request.stageConfigured) return refuse('stage_not_configured', request.label)
-  if (current.title !== request.asked.title || current.body !== request.asked.body) return refuse('stale_content')
+  if (current.title !== request.asked?.title || current.body !== request.asked.body) return refuse('stale_content')
   // The forge counts whole seconds: an edit within the label's own second may be the later of the two.
   const before = (comment: Request['comments'][number]) =>
     comment.edited ? comment.updatedAt < request.labelledAt : comment.updatedAt <= request.labelledAt

@@ -11,6 +11,9 @@ import type { Forge, Project } from './handler.ts'
 export function githubForge(github: GitHub, project: Project): Forge {
   const repo = repositoryRef(project, github)
   const octokit = github.for(repo)
+  // A forge is made for one event: what it was told of the repository holds for that long.
+  let known: ReturnType<typeof readRepository> | undefined
+  const repositoryNow = () => (known ??= readRepository(octokit, repo))
   return {
     async labelEvent(number, label, actorId, notAfter) {
       const found = await findLabelEvent(octokit, repo, { number, label, actorId, notAfter })
@@ -35,10 +38,10 @@ export function githubForge(github: GitHub, project: Project): Forge {
     },
     comments: (number, notAfter) => readComments(octokit, repo, number, { notAfter }),
     async base() {
-      const repository = await readRepository(octokit, repo)
+      const repository = await repositoryNow()
       const commit = repository && (await readBranchHead(octokit, repo, repository.defaultBranch))
       return repository && commit ? { ref: repository.defaultBranch, commit } : undefined
     },
-    repositoryId: async () => (await readRepository(octokit, repo))?.id,
+    repositoryId: async () => (await repositoryNow())?.id,
   }
 }

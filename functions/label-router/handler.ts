@@ -3,16 +3,16 @@ import type { Row } from '#shared/db/schema.ts'
 import { PermanentError, RetryLater } from '#shared/errors.ts'
 import type { Delivered } from '#shared/events/delivered.ts'
 import { EVENT_TYPES, RunEvent } from '#shared/events/types.ts'
-import type { TaskContent } from '#shared/job/bundle.ts'
 import type { Handler, Settlement, Writer } from '#shared/outbox/deliver.ts'
 import { schemaProblems } from '#shared/schema-problems.ts'
 import { labelGroup, renamesIn } from '#shared/workflow/labels.ts'
 import { askPolicy, mayAsk, type Permission } from '#shared/workflow/may-ask.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import type { Workflow } from '#shared/workflow/workflow.ts'
-import { contentBytes, decide, decideCancel, type Current } from './decide.ts'
+import { decideCancel, type Current } from './decide.ts'
 import { IssuesEvent } from './event.ts'
-import { bundle, type Bundle } from './manifest.ts'
+import { currentOf, judge } from './judge.ts'
+import type { Bundle } from './manifest.ts'
 
 /** A connected repository, as the router needs it. */
 export type Project = Row<'projects'>
@@ -90,63 +90,14 @@ async function labelled(deps: Deps, project: Project, change: IssuesEvent): Prom
   const labelEvent = await forge.labelEvent(issue.number, change.label?.name ?? '', sender.id, notAfter)
   if (labelEvent === undefined) throw new RetryLater(`the label event on #${issue.number} is not visible yet`)
 
-  const [now, subject, allComments, base] = await Promise.all([
-    forge.permission(sender.login),
-    forge.subject(issue.number),
-    forge.comments(issue.number, labelEvent.createdAt),
-    forge.base(),
-  ])
-  const comments = allComments.filter(({ authorId }) => authorId !== project.own_actor_id)
-  // Half a surrogate pair has no canonical form, and no bytes that an agent could read.
-  const content: TaskContent = {
-    title: issue.title.toWellFormed(),
-    body: (issue.body ?? '').toWellFormed(),
-    comments: comments.map(({ author, createdAt, body }) => ({ author, createdAt, body: body.toWellFormed() })),
-  }
-  const stageId = known.label.slice('run:'.length)
-  const stage = deps.workflow.stages.find(({ id }) => id === stageId)
-  const decision = decide({
-    label: known.label,
-    isPullRequest: issue.pull_request !== undefined,
-    stageConfigured: stage !== undefined,
-    mayAsk: mayAsk({ id: sender.id, type: sender.type, now }, askPolicy(project.settings)),
-    asked: { title: issue.title, body: issue.body ?? '' },
-    current: currentOf(project, issue.id, subject),
-    comments: comments.map(({ createdAt, updatedAt }) => ({
-      updatedAt: new Date(updatedAt),
-      edited: updatedAt !== createdAt,
-    })),
-    labelledAt: labelEvent.createdAt,
-    contentBytes: contentBytes(content),
-    baseCommit: base?.commit,
-    models: deps.models,
-  })
-
-  const intent: Intent = {
-    project,
+  return judge(deps, project, forge, {
+    known,
     subject: { id: issue.id, number: issue.number, kind: issue.pull_request === undefined ? 'issue' : 'pull_request' },
     labelEvent,
-    label: known.label,
-    stage: stageId,
-    requester: sender,
-  }
-  if (decision.kind === 'refuse' || stage === undefined || base === undefined) {
-    const { reason, detail } =
-      decision.kind === 'refuse' ? decision : { reason: 'stage_not_configured' as const, detail: undefined }
-    return { outcome: `refused: ${reason}`, write: (writer) => deps.refuseRun(writer, intent, reason, detail) }
-  }
-  const place = {
-    repository: {
-      provider: project.provider,
-      instance: project.instance,
-      id: project.repository_id,
-      fullName: project.full_name,
-    },
-    subject: intent.subject,
-    base,
-  }
-  const input = bundle(deps.workflow, stage, place, content, { ...decision, model: decision.model ?? deps.model })
-  return { outcome: `run of ${stageId}`, write: (writer) => deps.createRun(writer, intent, input) }
+    sender,
+    // As signed.
+    text: () => Promise.resolve({ title: issue.title, body: issue.body ?? '' }),
+  })
 }
 
 async function takenAway(deps: Deps, project: Project, change: IssuesEvent): Promise<Settlement> {
@@ -183,15 +134,4 @@ async function judgeAgain(deps: Deps, event: Delivered): Promise<Settlement> {
     outcome: `cancels: ${reason}`,
     write: (writer) => deps.cancelRuns(writer, project, run.subject_id, run.stage, reason),
   }
-}
-
-/** What the forge shows, if it is the subject that was meant: a number says less than an id once a repository was replaced. */
-function currentOf(
-  project: Project,
-  subjectId: string,
-  shown: (Current & { id: string }) | undefined,
-): Current | undefined {
-  if (shown === undefined || shown.id !== subjectId) return undefined
-  const labels = shown.labels.flatMap((name) => labelGroup(name, renamesIn(project.settings))?.label ?? [])
-  return { ...shown, labels }
 }

@@ -120,6 +120,28 @@ describe('the relay', () => {
     expect(await unsent(db)).toEqual([bad])
   })
 
+  test('F31 a row that commits after one with a larger number was sent is sent, too', async ({ db }) => {
+    const { posts, url } = await broker()
+    const relay = createRelay({ db, brokerUrl: url, deadlineMs: 2_000 })
+    const numbered = Promise.withResolvers<void>()
+    const mayCommit = Promise.withResolvers<void>()
+    const slow = transaction(db, async (tx) => {
+      const id = await emit(tx, 'test', { type: 'a.b', subject: 's', extensions: {}, data: {}, rows: {} })
+      numbered.resolve()
+      await mayCommit.promise
+      return id
+    })
+    await numbered.promise
+    const fast = await write(db)
+    expect(await relay.overdue(0)).toBe(1)
+    mayCommit.resolve()
+    const late = await slow
+    expect(await relay.overdue(0)).toBe(1)
+    expect(posts.map(({ id }) => id)).toEqual([fast, late])
+    const { rows } = await sql<{ id: string }>`select id from outbox order by seq`.execute(db)
+    expect(rows.map(({ id }) => id)).toEqual([late, fast])
+  })
+
   test('a request takes along rows of others that are overdue, twenty at most', async ({ db }) => {
     const { posts, url } = await broker()
     await Promise.all(Array.from({ length: 25 }, () => write(db)))
