@@ -8,7 +8,7 @@ export const MAX_BLOB_BYTES = 8 * 1024 * 1024
 /** Most paths in one result, before the stage's own cap. Keeps the manifest bounded. */
 export const MAX_CHANGED_PATHS = 10_000
 
-const Count = v.pipe(v.number(), v.integer(), v.minValue(0))
+const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 
 /** One path against the base commit. A rename is a deletion and an addition. `mode` is git's: blobs, links, gitlinks. */
 export const ChangedPath = v.variant('kind', [
@@ -69,7 +69,8 @@ export type ResultManifest = v.InferOutput<typeof ResultManifest>
 
 /** Body of `POST /v1/progress`. `sequence` counts from 1 within an attempt; a repeated one changes nothing. */
 export const Progress = v.strictObject({
-  sequence: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** At most what an integer column holds. */
+  sequence: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2_147_483_647)),
   kind: v.picklist(['started', 'cloned', 'thinking', 'command', 'edit', 'message', 'uploading']),
   /** One line for a person; longer ones are cut by the sender. */
   text: v.pipe(v.string(), v.maxLength(300)),

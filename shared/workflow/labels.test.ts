@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { labelGroup, labels, renamesIn } from '#shared/workflow/labels.ts'
 
@@ -39,6 +40,38 @@ describe('the set of labels', () => {
     expect(labelGroup('Ausf\u00fchren', renames)).toBeUndefined()
     expect(labelGroup('run:dev', renames)).toBeUndefined()
     expect(labelGroup('x', { 'no label of ours': 'x' })).toBeUndefined()
+  })
+
+  test('L5 no other name means anything: one letter more, less, other, or in another case', () => {
+    const name = fc.constantFrom(...labels.map((label) => label.name))
+    const letter = fc.oneof(
+      fc.string({ unit: 'grapheme', minLength: 1, maxLength: 1 }),
+      fc.constantFrom(' ', '\u200b', '\u0301', ':', '\n'),
+    )
+    const near = fc.tuple(name, fc.nat(30), fc.constantFrom(0, 1), letter).map(([text, at, cut, put]) => {
+      const place = at % (text.length + 1)
+      return text.slice(0, place) + put + text.slice(place + cut)
+    })
+    const meaning = near.map((changed) => ({ changed, known: labelGroup(changed, {}) }))
+    fc.assert(
+      fc.property(meaning, ({ changed, known }) => {
+        // Only by being, letter for letter, another name of the set, or a model's.
+        expect([undefined, changed.normalize('NFC')]).toContain(known?.group === 'ai' ? undefined : known?.label)
+      }),
+    )
+    for (const { name: text } of labels) expect(labelGroup(text.toUpperCase(), {})).toBeUndefined()
+  })
+
+  test('a rename never gives a name two meanings, and never throws', () => {
+    const names = fc.dictionary(fc.oneof(fc.constantFrom(...labels.map(({ name }) => name)), fc.string()), fc.string())
+    fc.assert(
+      fc.property(names, fc.string({ unit: 'grapheme' }), (renames, shown) => {
+        const known = labelGroup(shown, renames)
+        if (known === undefined || known.group === 'ai') return
+        const own = Object.hasOwn(renames, known.label) ? renames[known.label] : known.label
+        expect(own?.normalize('NFC')).toBe(shown.normalize('NFC'))
+      }),
+    )
   })
 
   test('settings that hold no names hold none', () => {

@@ -3,14 +3,20 @@ import { readFileSync } from 'node:fs'
 
 // An agent that thinks nothing: it takes its input and hands in one small change. What it does is told by CHANGE, a JSON
 // object of path to text; `{"hangs": n}` makes the first n attempts wait for ever, `{"exit": n}` ends at once without a result,
-// `{"asks": true}` asks the model first.
+// `{"asks": true}` asks the model first, `{"obeys": true}` does what the issue's text says: JSON with `files` and `message`.
 const {
   RUN_GATEWAY_URL: gateway = '',
   MODEL_GATEWAY_URL: model = '',
   RUN_TOKEN_FILE: tokenFile = '',
   CHANGE = '{"files":{"hello.txt":"hello\\n"}}',
 } = process.env
-const change = JSON.parse(CHANGE) as { files?: Record<string, string>; hangs?: number; exit?: number; asks?: boolean }
+const change = JSON.parse(CHANGE) as {
+  files?: Record<string, string>
+  hangs?: number
+  exit?: number
+  asks?: boolean
+  obeys?: boolean
+}
 const [token, modelToken] = readFileSync(tokenFile, 'utf8').split('\n')
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
@@ -44,12 +50,20 @@ const ask = async (): Promise<void> => {
 
 const answer = await call('GET', 'input')
 if (answer.status !== 200) process.exit(1)
-const input = (await answer.json()) as { attempt: number; manifest: { base: { commit: string } } }
+const input = (await answer.json()) as {
+  attempt: number
+  manifest: { base: { commit: string }; content: string }
+}
 if (change.exit !== undefined) process.exit(change.exit)
 if (change.asks === true) await ask()
 if (input.attempt <= (change.hangs ?? 0)) await new Promise(() => setInterval(() => {}, 1_000))
 await call('POST', 'progress', JSON.stringify({ sequence: 1, kind: 'command', text: 'working' }))
-const files = Object.entries(change.files ?? {})
+const content = change.obeys === true ? await call('GET', `blobs/${input.manifest.content}`) : undefined
+const told = JSON.parse(((await content?.json()) as { body: string } | undefined)?.body ?? '{}') as {
+  files?: Record<string, string>
+  message?: object
+}
+const files = Object.entries(told.files ?? change.files ?? {})
 for (const [, text] of files) await call('PUT', `blobs/${sha256(text)}`, text)
 const result = await call(
   'POST',
@@ -64,7 +78,7 @@ const result = await call(
       blob: sha256(text),
       bytes: Buffer.byteLength(text),
     })),
-    message: { title: 'Say hello', summary: 'Adds a greeting.', tests: 'None.' },
+    message: told.message ?? { title: 'Say hello', summary: 'Adds a greeting.', tests: 'None.' },
     session: null,
     log: null,
     usage: { inputTokens: 1, cachedInputTokens: 0, outputTokens: 1 },
