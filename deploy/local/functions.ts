@@ -15,6 +15,7 @@ import { listen, type App, type Served } from '#shared/edge/serve.ts'
 import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
 import { createGitHub } from '#shared/forge/github/client.ts'
 import { createLog, type Log } from '#shared/log.ts'
+import { post } from '#shared/outbox/post.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
 import { defaultWorkflow } from '#shared/workflow/default-workflow.ts'
 
@@ -70,8 +71,8 @@ export async function startFunctions(
   const clients = (name: FunctionName, deadlineMs = 1_500) => {
     const log: Log = createLog(name, options.logLevel, logTo)
     const db = connect(options.databaseUrl, { name })
-    const post = name === 'webhook-gateway' ? createBreaker(fetch) : fetch
-    const relay = createRelay({ db, brokerUrl: options.brokerUrl, deadlineMs, post })
+    const guarded = name === 'webhook-gateway' ? createBreaker(post) : post
+    const relay = createRelay({ db, brokerUrl: options.brokerUrl, deadlineMs, post: guarded })
     return { log, db, relay, github: createGitHub({ instance: forge.url, auth, log }) }
   }
   const launcher = processLauncher({

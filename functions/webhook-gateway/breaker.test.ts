@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import type { Post } from '#shared/outbox/post.ts'
 import { createBreaker } from './breaker.ts'
 
 function broker(answers: readonly (number | 'down')[]) {
   let tries = 0
   let time = 0
-  const send: typeof fetch = () => {
+  const send: Post = () => {
     const answer = answers[Math.min(tries++, answers.length - 1)] ?? 'down'
     return answer === 'down'
       ? Promise.reject(new Error('down'))
@@ -15,7 +16,7 @@ function broker(answers: readonly (number | 'down')[]) {
     tries: () => tries,
     wait: (ms: number) => void (time += ms),
     post: () =>
-      post('http://broker')
+      post('http://broker', { headers: {}, body: null, signal: new AbortController().signal })
         .then((response) => response.status)
         .catch((error: Error) => error.message),
   }

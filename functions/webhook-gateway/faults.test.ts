@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, connect as openSocket, type AddressInfo, type Socket } from 'node:net'
 import { describe, expect, onTestFinished } from 'vitest'
+import { eventually } from '../../test/support/wait.ts'
 import {
   addHook,
   addProject,
@@ -10,6 +11,7 @@ import {
   startBroker,
   startGateway,
   test,
+  type Answer,
 } from './testing/gateway.ts'
 
 /** A wire to the database that a test can cut: what the client says is shown first; `true` cuts after it went through. */
@@ -19,7 +21,9 @@ async function wire(
 ): Promise<{ readonly url: string; silence(): void; cut(): void }> {
   const target = new URL(databaseUrl)
   const sockets = new Set<Socket>()
+  let silenced = false
   const server = createServer((client) => {
+    if (silenced) return void sockets.add(client)
     const upstream = openSocket(Number(target.port), target.hostname)
     for (const socket of [client, upstream]) {
       sockets.add(socket)
@@ -46,7 +50,10 @@ async function wire(
   url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`
   return {
     url: url.href,
-    silence: () => sockets.forEach((socket) => socket.pause()),
+    silence() {
+      silenced = true
+      sockets.forEach((socket) => socket.pause())
+    },
     cut: () => sockets.forEach((socket) => socket.destroy()),
   }
 }
@@ -72,6 +79,31 @@ describe('without a database', () => {
     silent.cut()
   })
 
+  test('F5 that keeps others waiting for a second, a delivery is refused before any work', async ({
+    databaseUrl,
+    db,
+  }) => {
+    const silent = await wire(databaseUrl, () => false)
+    const gateway = await startGateway(silent.url)
+    const hook = await addHook(db, await addProject(db, 42))
+    expect((await deliver(gateway, hook, { body: labeled(42) })).status).toBe(202)
+    silent.silence()
+    const sent: Promise<void>[] = []
+    const answers: Answer[] = []
+    const isOverloaded = ({ json }: Answer) => json['code'] === 'overloaded'
+    await eventually(
+      () => {
+        sent.push(deliver(gateway, hook, { body: labeled(42) }).then((answer) => void answers.push(answer)))
+        return answers.some(isOverloaded)
+      },
+      { what: 'a refusal', everyMs: 50 },
+    )
+    await Promise.all(sent)
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]))
+    expect(answers.find(isOverloaded)?.headers.get('retry-after')).toBe('2')
+    silent.cut()
+  })
+
   test('the process is still healthy: restarting it would not help', async () => {
     const gateway = await startGateway('postgres://nobody@127.0.0.1:9/none')
     expect((await fetch(`${gateway.url}/healthz`)).status).toBe(200)
@@ -87,6 +119,11 @@ test('a commit without an answer is no success, and the same delivery again find
   const hook = await addHook(db, await addProject(db, 42))
   const sent = { body: labeled(42), delivery: randomUUID() }
   expect((await deliver(await startGateway(cut.url), hook, sent)).status).toBe(503)
+  // The relay that was to have the event never learned of it; its lease ends.
+  await db
+    .updateTable('outbox')
+    .set({ lease_until: new Date(0) })
+    .execute()
   const again = await deliver(await startGateway(databaseUrl, broker.url), hook, sent)
   expect([again.status, again.json]).toEqual([202, { state: 'accepted', duplicate: true }])
   expect(broker.posts.map(({ headers }) => headers['ce-id'])).toEqual([sent.delivery])

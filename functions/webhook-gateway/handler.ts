@@ -3,12 +3,12 @@ import { sha256 } from '#shared/digest.ts'
 import { problem } from '#shared/edge/problem.ts'
 import { RetryLater } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import type { Relay } from '#shared/outbox/relay.ts'
+import type { Leased, Relay } from '#shared/outbox/relay.ts'
 import { readBody } from './body.ts'
 import { decide, type Decision, type Project } from './decide.ts'
 import { extensionsOf } from './extensions.ts'
 import { attributesOf } from './github-adapter.ts'
-import { refusalOf } from './headers.ts'
+import { refusalOf, refuse } from './headers.ts'
 import { at, idAt } from './json.ts'
 import { readJson } from './limits.ts'
 import type { Secrets } from './secrets.ts'
@@ -20,6 +20,8 @@ export interface Hook {
   readonly id: string
   readonly instance: string
   readonly projectId: string | null
+  /** The project of that id. */
+  readonly project: Project | undefined
   readonly secretName: string
   readonly previousSecretName: string | null
 }
@@ -38,8 +40,8 @@ export interface Stored {
   readonly state: 'accepted' | 'quarantined'
   readonly reason: string | null
   readonly duplicate: boolean
-  /** Rows that have not reached the broker. */
-  readonly outboxIds: readonly string[]
+  /** Outbox rows that have not reached the broker: ours by a lease, or an earlier request's by id. */
+  readonly unsent: readonly (string | Leased)[]
 }
 
 /** What the gateway keeps and looks up. */
@@ -53,6 +55,8 @@ export interface Storage {
   ): Promise<Project | undefined>
   /** Inbox and outbox in one transaction. The same delivery again changes nothing. */
   save(received: Received, decision: Decision): Promise<Stored>
+  /** For how long work has been waiting for the database, milliseconds. */
+  waitedMs(): number
 }
 
 /** What this function needs from the world, and nothing more. */
@@ -66,7 +70,12 @@ export interface Deps {
 /** Longest wait for a look into the database, milliseconds; the forge waits 10 s for our answer. */
 const LOOKUP_MS = 1_500
 
+/** Above this wait for the database deliveries are refused before any work: the forge would have given up on them. */
+const SHED_MS = 1_000
+
 const HOOK_ID = /^[a-z0-9]{8,64}$/
+
+const overloaded = () => refuse(503, 'overloaded', 'Too much at once', 'deliver it again', { 'retry-after': '2' })
 
 /** One answer for an unknown hook, a wrong signature and none: it must not tell a forger which. */
 const unauthorized = () => problem({ status: 401, code: 'unauthorized', title: 'Not authorized' })
@@ -74,7 +83,7 @@ const unauthorized = () => problem({ status: 401, code: 'unauthorized', title: '
 /** Limits, signature, content, binding, decision, one transaction, relay, answer: in this order. */
 export function webhookGateway({ storage, secrets, relay, log }: Deps) {
   return async (hookId: string, request: Request): Promise<Response> => {
-    const refusal = refusalOf(request.headers)
+    const refusal = refusalOf(request.headers) ?? (storage.waitedMs() > SHED_MS ? overloaded() : undefined)
     if (refusal !== undefined) return refusal
     const bytes = await readBody(request)
     if (bytes instanceof Response) return bytes
@@ -94,7 +103,7 @@ export function webhookGateway({ storage, secrets, relay, log }: Deps) {
     const decision = await understand(hook, event, bytes)
     const stored = await storage.save({ hook, deliveryId, event, bytes, digest: sha256(bytes) }, decision)
     crashPoint('gateway.after-commit')
-    await relay.after(stored.outboxIds)
+    await relay.after(stored.unsent)
     const { state, reason, duplicate } = stored
     log.info(
       { ...about, project: decision.projectId, bytes: bytes.length, state, reason, duplicate },

@@ -3,6 +3,7 @@ import { connect } from '#shared/db/connect.ts'
 import { serve } from '#shared/edge/serve.ts'
 import { common, readEnv } from '#shared/env.ts'
 import { createLog } from '#shared/log.ts'
+import { post } from '#shared/outbox/post.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
 import { create } from './app.ts'
 import { createBreaker } from './breaker.ts'
@@ -10,6 +11,6 @@ import { createBreaker } from './breaker.ts'
 const env = readEnv(v.object({ ...common, SECRETS_DIR: v.pipe(v.string(), v.minLength(1)) }))
 const log = createLog('webhook-gateway', env.LOG_LEVEL)
 const db = connect(env.DATABASE_URL, { name: 'webhook-gateway' })
-const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 300, post: createBreaker(fetch) })
+const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 300, post: createBreaker(post) })
 
 await serve(create({ secretsDir: env.SECRETS_DIR }, { db, relay, log }), { port: env.PORT, host: env.HOST, log })

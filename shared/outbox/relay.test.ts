@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
@@ -7,7 +8,8 @@ import { test } from '../../test/support/database.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { transaction } from '#shared/db/transaction.ts'
 import { readEvent } from '#shared/edge/read-event.ts'
-import { emit, type Emission } from '#shared/outbox/write.ts'
+import { emit, emitAll, type Emission } from '#shared/outbox/write.ts'
+import type { Post } from '#shared/outbox/post.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
 
 /** A broker that answers by a function and keeps what it accepted. */
@@ -99,8 +101,8 @@ describe('the relay', () => {
 
   test('a broker that is away, or does not answer in time, costs no more than the deadline', async ({ db }) => {
     const id = await write(db)
-    const never: typeof fetch = (_, init) =>
-      new Promise((_resolve, reject) => init?.signal?.addEventListener('abort', () => reject(new Error('late'))))
+    const never: Post = (_, { signal }) =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('late'))))
     await createRelay({ db, brokerUrl: 'http://127.0.0.1:9', deadlineMs: 50, post: never }).after([id])
     await createRelay({ db, brokerUrl: 'http://127.0.0.1:9', deadlineMs: 2_000 }).after([id])
     expect(await unsent(db)).toEqual([id])
@@ -145,15 +147,42 @@ describe('the relay', () => {
   test('a request takes along rows of others that are overdue, twenty at most', async ({ db }) => {
     const { posts, url } = await broker()
     await Promise.all(Array.from({ length: 25 }, () => write(db)))
-    const relay = createRelay({ db, brokerUrl: url, deadlineMs: 2_000 })
-    await relay.after([])
+    const relay = () => createRelay({ db, brokerUrl: url, deadlineMs: 2_000 })
+    await relay().after([])
     expect(posts).toEqual([])
     await db
       .updateTable('outbox')
       .set({ due_at: sql`now() - interval '6 seconds'` })
       .execute()
-    await relay.after([])
+    const busy = relay()
+    await busy.after([])
     expect(posts).toHaveLength(20)
+    // Under load a process looks for them once a second and not at each request.
+    await busy.after([])
+    expect(posts).toHaveLength(20)
+    await relay().after([])
+    expect(posts).toHaveLength(25)
+  })
+
+  test('a row that was written under a lease is posted without a claim, and marked under that lease only', async ({
+    db,
+  }) => {
+    const { posts, url } = await broker()
+    const relay = createRelay({ db, brokerUrl: url, deadlineMs: 2_000 })
+    const lease = randomUUID()
+    const emission = { type: 'test.happened', subject: 's', extensions: {}, data: { a: 1 }, rows: {} }
+    const rows = await transaction(db, (tx) => emitAll(tx, 'test', [emission, emission], lease))
+    const [mine, lost] = rows.map((row) => ({ ...row, lease, body: Buffer.alloc(0) }))
+    expect(await relay.overdue(0), 'what a sweep takes while the lease lasts').toBe(0)
+    await db.updateTable('outbox').set({ lease: randomUUID() }).where('id', '=', lost!.id).execute()
+    await relay.after([mine!, lost!])
+    expect(posts.map(({ id }) => id).toSorted()).toEqual(rows.map(({ id }) => id).toSorted())
+    expect(await unsent(db)).toEqual([lost!.id])
+    await db
+      .updateTable('outbox')
+      .set({ lease_until: sql`now() - interval '1 second'` })
+      .execute()
+    expect(await relay.overdue(0), 'what a sweep takes when it has ended').toBe(1)
   })
 
   test('any Unicode in attributes goes over the wire and comes back from our own reader', async ({ db }) => {

@@ -3,20 +3,30 @@ import { CloudEvent, HTTP } from 'cloudevents'
 import { sql } from 'kysely'
 import { crashPoint } from '#shared/crash-point.ts'
 import type { Db } from '#shared/db/connect.ts'
+import { grouped } from '#shared/grouped.ts'
+import { post as postToBroker, type Post } from '#shared/outbox/post.ts'
+import { LEASE_SECONDS, type Outgoing } from '#shared/outbox/write.ts'
 
 /** Largest data that travels in an event, bytes; above it `dataref` names the inbox row. */
 const MAX_DATA_BYTES = 60 * 1024
 
-/** How long a claimed row is ours, seconds. Longer than a relay may take. */
-const LEASE_SECONDS = 30
-
-/** Rows of others that a request takes along. */
+/** Rows of others that a request takes along, and how often a process looks for them at most, milliseconds. */
 const OVERDUE_ROWS = 20
+const LOOK_MS = 1_000
+
+/** An outbox row that was written under a lease, with all that is published: it needs neither a claim nor a look. */
+export interface Leased extends Outgoing {
+  readonly lease: string
+  readonly body: Buffer
+}
 
 /** Puts committed events on the broker. */
 export interface Relay {
-  /** Relays these rows, then up to 20 overdue ones, until the deadline. Never throws: what stays is the sweep's. */
-  after(ids: readonly string[]): Promise<void>
+  /**
+   * Relays these rows, the ones that are only named if nobody else holds them, and once a second up to 20 overdue ones,
+   * until the deadline. Never throws: what stays is the sweep's.
+   */
+  after(rows: readonly (string | Leased)[]): Promise<void>
   /** Relays overdue rows until there are none or the deadline passes. Returns how many were accepted by the broker. */
   overdue(graceSeconds: number): Promise<number>
 }
@@ -26,30 +36,25 @@ export interface RelayOptions {
   readonly db: Db
   readonly brokerUrl: string
   readonly deadlineMs: number
-  readonly post?: typeof fetch
+  readonly post?: Post
 }
 
-interface Claimed {
-  id: string
-  event: {
-    source: string
-    id: string
-    type: string
-    subject: string
-    time: string
-    extensions: Record<string, string>
-    data: unknown
-  }
-  inbox_id: string | null
+/** What became of a post, and under which lease. */
+interface Posted {
+  readonly id: string
+  readonly lease: string
+  readonly accepted: boolean
 }
 
 /**
  * Claim, post, mark. The claim is a short transaction by state, never a cursor over ids, so a row that commits late is
  * not passed over. A crash after the post repeats the event with the same id; consumers settle it once.
  */
-export function createRelay({ db, brokerUrl, deadlineMs, post = fetch }: RelayOptions): Relay {
-  const claim = async (lease: string, limit: number, which: ReturnType<typeof sql<boolean>>): Promise<Claimed[]> => {
-    const rows = await sql<Claimed>`
+export function createRelay({ db, brokerUrl, deadlineMs, post = postToBroker }: RelayOptions): Relay {
+  let looked = -Infinity
+
+  const claim = async (lease: string, limit: number, which: ReturnType<typeof sql<boolean>>): Promise<Outgoing[]> => {
+    const rows = await sql<Outgoing>`
       update outbox set lease = ${lease}, lease_until = now() + make_interval(secs => ${LEASE_SECONDS}), attempts = attempts + 1
       where id in (
         select id from outbox where sent_at is null and (lease_until is null or lease_until < now()) and ${which}
@@ -58,35 +63,39 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = fetch }: RelayOp
     return rows.rows
   }
 
-  const publish = async (row: Claimed, signal: AbortSignal): Promise<boolean> => {
-    const message = HTTP.binary(await toCloudEvent(db, row))
-    const headers = Object.entries(message.headers).map(([name, value]) => [name, headerValue(name, String(value))])
-    const body = (message.body as string | undefined) ?? null
-    const send = () => post(brokerUrl, { method: 'POST', headers: Object.fromEntries(headers), body, signal })
+  const publish = async (row: Outgoing | Leased, signal: AbortSignal): Promise<boolean> => {
+    const { headers, body } = await messageOf(db, row)
+    const send = () => post(brokerUrl, { headers, body, signal })
     // Once more at once: a kept connection may have been closed at the other end just then. Repeating an event is harmless.
-    const response = await send().catch((error: unknown) => (signal.aborted ? Promise.reject(error as Error) : send()))
-    await response.body?.cancel()
-    return response.ok
+    const { status } = await send().catch((error: unknown) =>
+      signal.aborted ? Promise.reject(error as Error) : send(),
+    )
+    return status >= 200 && status < 300
   }
 
-  const send = async (row: Claimed, lease: string, signal: AbortSignal): Promise<boolean> => {
+  // Marks that come together are one statement. Each counts only while the row's lease is the one it was posted under.
+  const marks = grouped({
+    lanes: 1,
+    async run(posted: readonly Posted[]) {
+      await sql`
+        update outbox set lease = null, lease_until = null,
+          sent_at = case when accepted then now() end,
+          due_at = case when accepted then due_at
+            else now() + least(300, 2 ^ least(attempts, 8)) * interval '1 second' end
+        from unnest(
+          ${posted.map(({ id }) => id)}::uuid[],
+          ${posted.map((each) => each.lease)}::uuid[],
+          ${posted.map(({ accepted }) => accepted)}::boolean[]) as posted (id, lease, accepted)
+        where outbox.id = posted.id and outbox.lease = posted.lease`.execute(db)
+      return posted
+    },
+  })
+
+  const send = async (row: Outgoing | Leased, lease: string, signal: AbortSignal): Promise<boolean> => {
     // One row that cannot be published holds up no other; it is put off and stays visible as unsent.
     const accepted = await publish(row, signal).catch(() => false)
     crashPoint('relay.after-post', row.event.type)
-    await db
-      .updateTable('outbox')
-      .set(
-        accepted
-          ? { sent_at: sql`now()`, lease: null, lease_until: null }
-          : {
-              lease: null,
-              lease_until: null,
-              due_at: sql`now() + least(300, 2 ^ least(attempts, 8)) * interval '1 second'`,
-            },
-      )
-      .where('id', '=', row.id)
-      .where('lease', '=', lease)
-      .execute()
+    await marks.add({ id: row.id, lease, accepted })
     crashPoint('relay.after-mark', row.event.type)
     return accepted
   }
@@ -100,11 +109,16 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = fetch }: RelayOp
   }
 
   return {
-    async after(ids) {
+    async after(rows) {
       const signal = AbortSignal.timeout(deadlineMs)
+      const ids = rows.filter((row) => typeof row === 'string')
+      const leased = rows.filter((row) => typeof row !== 'string')
       try {
+        await Promise.allSettled(leased.map((row) => send(row, row.lease, signal)))
         if (ids.length > 0) await run(ids.length, sql<boolean>`id = any(${ids}::uuid[])`, signal)
-        if (!signal.aborted) await run(OVERDUE_ROWS, sql<boolean>`due_at < now() - interval '5 seconds'`, signal)
+        if (signal.aborted || performance.now() - looked < LOOK_MS) return
+        looked = performance.now()
+        await run(OVERDUE_ROWS, sql<boolean>`due_at < now() - interval '5 seconds'`, signal)
       } catch {
         // The rows are committed; the next request or the sweep relays them.
       }
@@ -119,19 +133,30 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = fetch }: RelayOp
   }
 }
 
-async function toCloudEvent(db: Db, row: Claimed): Promise<CloudEvent<unknown>> {
+/** The event in binary mode. The data is not the library's: a forge's is passed on as the bytes that came. */
+async function messageOf(db: Db, row: Outgoing | Leased) {
   const { extensions, data, subject, ...attributes } = row.event
-  // CloudEvents knows no empty subject, only none.
-  const event = {
+  const body = row.inbox_id === null ? (data === null ? null : JSON.stringify(data)) : await bodyOf(db, row)
+  const isTooLarge = row.inbox_id !== null && (body?.length ?? 0) > MAX_DATA_BYTES
+  const event = new CloudEvent({
     ...attributes,
+    // CloudEvents knows no empty subject, only none.
     ...(subject === '' ? {} : { subject }),
     ...extensions,
     datacontenttype: 'application/json',
+    ...(isTooLarge ? { dataref: `/inbox/${row.inbox_id}` } : {}),
+  })
+  const headers = Object.entries(HTTP.binary(event).headers)
+  return {
+    headers: Object.fromEntries(headers.map(([name, value]) => [name, headerValue(name, String(value))])),
+    body: isTooLarge ? null : body,
   }
-  if (row.inbox_id === null) return new CloudEvent({ ...event, data })
+}
+
+async function bodyOf(db: Db, row: Outgoing | Leased): Promise<Buffer> {
+  if ('body' in row) return row.body
   const inbox = await db.selectFrom('inbox').select(['body']).where('id', '=', row.inbox_id).executeTakeFirstOrThrow()
-  if (inbox.body.length > MAX_DATA_BYTES) return new CloudEvent({ ...event, dataref: `/inbox/${row.inbox_id}` })
-  return new CloudEvent({ ...event, data: inbox.body.toString('utf8') })
+  return inbox.body
 }
 
 /** Percent-encoding of attribute values in headers (CloudEvents HTTP binding 3.1.3.2): labels and refs are any Unicode. */

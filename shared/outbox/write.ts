@@ -23,6 +23,25 @@ export interface Emission {
   readonly forge?: { readonly inboxId: string; readonly source: string; readonly id: string; readonly time: string }
 }
 
+/** An outbox row as it is published. */
+export interface Outgoing {
+  readonly id: string
+  readonly event: {
+    readonly source: string
+    readonly id: string
+    readonly type: string
+    readonly subject: string
+    readonly time: string
+    readonly extensions: Readonly<Record<string, string>>
+    readonly data: unknown
+  }
+  /** The inbox row whose body is the data of a forge's event. */
+  readonly inbox_id: string | null
+}
+
+/** How long a leased outbox row belongs to one relay, seconds. Longer than a relay may take. */
+export const LEASE_SECONDS = 30
+
 /** Source of the platform's own events: `/codex-k8s/<function>`. */
 const ownSource = (producer: string) => `/codex-k8s/${producer}`
 
@@ -31,40 +50,58 @@ const ownSource = (producer: string) => `/codex-k8s/${producer}`
  * changes and what it says about it become true together. Returns the outbox row's id for the relay.
  */
 export async function emit(tx: Tx, producer: string, emission: Emission): Promise<string> {
+  const [{ id }] = (await emitAll(tx, producer, [emission])) as [Outgoing]
+  return id
+}
+
+/**
+ * The same for any number of events, in one statement. Rows with a lease belong from the start to the relay that knows
+ * it, so it needs no claim; when the process ends before it has relayed them, the lease ends and they are the sweep's.
+ */
+export async function emitAll(
+  tx: Tx,
+  producer: string,
+  emissions: readonly Emission[],
+  lease: string | null = null,
+): Promise<Outgoing[]> {
+  if (emissions.length === 0) return []
+  const rows = emissions.map((emission) => rowOf(producer, emission))
+  await sql`
+    with written as (
+      select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as row (
+        id uuid, source text, event_id text, type text, subject text, event jsonb, record jsonb, inbox_id uuid, consumers jsonb)
+    ), stored as (
+      insert into outbox (id, source, event_id, type, subject, producer, event, record, inbox_id, lease, lease_until, attempts)
+      select id, source, event_id, type, subject, ${producer}, event, record, inbox_id,
+        ${lease}::uuid,
+        case when ${lease}::uuid is not null then now() + make_interval(secs => ${LEASE_SECONDS}) end,
+        case when ${lease}::uuid is null then 0 else 1 end
+      from written
+    )
+    insert into deliveries (outbox_id, consumer, due_at)
+    select id, consumer, now() from written, jsonb_array_elements_text(consumers) as consumer`.execute(tx)
+  return rows
+}
+
+function rowOf(producer: string, emission: Emission) {
+  const { type, subject, data, forge } = emission
   const id = randomUUID()
   const extensions = Object.fromEntries(
     Object.entries(emission.extensions).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
-  const source = emission.forge?.source ?? ownSource(producer)
-  const eventId = emission.forge?.id ?? id
-  const time = emission.forge?.time ?? new Date().toISOString()
-  const event = {
+  const source = forge?.source ?? ownSource(producer)
+  const eventId = forge?.id ?? id
+  const time = forge?.time ?? new Date().toISOString()
+  const event = { source, id: eventId, type, subject, time, extensions, data }
+  return {
+    id,
     source,
-    id: eventId,
-    type: emission.type,
-    subject: emission.subject,
-    time,
-    extensions,
-    data: emission.data,
+    event_id: eventId,
+    type,
+    subject,
+    event,
+    record: { ...event, producer, rows: emission.rows },
+    inbox_id: forge?.inboxId ?? null,
+    consumers: consumersOf(type, extensions),
   }
-  await tx
-    .insertInto('outbox')
-    .values({
-      id,
-      source,
-      event_id: eventId,
-      type: emission.type,
-      subject: emission.subject,
-      producer,
-      event: JSON.stringify(event),
-      record: JSON.stringify({ ...event, producer, rows: emission.rows }),
-      inbox_id: emission.forge?.inboxId ?? null,
-    })
-    .execute()
-  const consumers = consumersOf(emission.type, extensions)
-  await tx
-    .insertInto('deliveries')
-    .values(consumers.map((consumer) => ({ outbox_id: id, consumer, due_at: sql<Date>`now()` })))
-    .execute()
-  return id
 }

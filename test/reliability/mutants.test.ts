@@ -42,7 +42,7 @@ const guards: readonly Guard[] = [
     guard: 'the relay marks only while the lease is its own',
     scenario: relayLate,
     file: relay,
-    edits: [[".where('lease', '=', lease)", '']],
+    edits: [['and outbox.lease = posted.lease', '']],
     fails: /lease of the second relay/,
   },
   {

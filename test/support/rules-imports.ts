@@ -92,6 +92,8 @@ const alone: Readonly<Record<string, string>> = {
   'shared/job/bundle.ts#ApprovalPolicy': 'part of the manifest, and of the workflow file it comes from',
   'shared/job/result.ts#Usage': 'part of the protocol between the platform and the agent',
   'shared/job/token.ts#mintToken': 'the other half of verifyToken',
+  'shared/outbox/write.ts#emitAll': 'emit for many at once; only the webhook gateway has many',
+  'shared/outbox/write.ts#LEASE_SECONDS': 'one length for leases that rows begin with and leases that are claimed',
   'shared/outbox/overdue.ts#deliverOverdue': 'the protocol; the edge of every consumer calls it',
   'shared/workflow/protected-paths.ts#protectedPaths': 'data of the workflow, apart for its reasons',
   'shared/env.ts#Port': 'part of common; the stand-in for a model listens, too',

@@ -9,6 +9,7 @@ import { expect, onTestFinished } from 'vitest'
 import { connect, type Db } from '#shared/db/connect.ts'
 import { listen } from '#shared/edge/serve.ts'
 import { createLog } from '#shared/log.ts'
+import { post } from '#shared/outbox/post.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
 import { create } from '../app.ts'
 import { createBreaker } from '../breaker.ts'
@@ -38,7 +39,7 @@ export async function startGateway(databaseUrl: string, brokerUrl = 'http://127.
   const lines: string[] = []
   const log = createLog('webhook-gateway', 'info', { write: (line) => void lines.push(line) })
   const db = connect(databaseUrl, { name: 'webhook-gateway' })
-  const relay = createRelay({ db, brokerUrl, deadlineMs: 300, post: createBreaker(fetch) })
+  const relay = createRelay({ db, brokerUrl, deadlineMs: 300, post: createBreaker(post) })
   const served = await listen(create({ secretsDir }, { db, relay, log }), { port: 0 })
   let stopped: Promise<void> | undefined
   const stop = () => (stopped ??= served.close())

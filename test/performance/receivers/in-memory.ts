@@ -8,8 +8,8 @@ import { createSecrets } from '../../../functions/webhook-gateway/secrets.ts'
 // The webhook gateway as it is, with a storage that remembers nothing and no relay: what is left without a database.
 const { SECRETS_DIR = '', SECRET_NAME = '', HOOK_ID = '', REPOSITORY_ID = '' } = process.env
 const log = createLog('in-memory', 'info')
-const hook = { id: HOOK_ID, instance: '', projectId: 'p', secretName: SECRET_NAME, previousSecretName: null }
 const project = { id: 'p', repositoryId: REPOSITORY_ID, state: 'connected', settings: {} } as const
+const hook = { id: HOOK_ID, instance: '', projectId: 'p', project, secretName: SECRET_NAME, previousSecretName: null }
 const storage: Storage = {
   findHook: async () => hook,
   findProject: async () => project,
@@ -17,8 +17,9 @@ const storage: Storage = {
     state: decision.kind === 'accept' ? 'accepted' : 'quarantined',
     reason: decision.kind === 'accept' ? null : decision.reason,
     duplicate: false,
-    outboxIds: [randomUUID()],
+    unsent: [randomUUID()],
   }),
+  waitedMs: () => 0,
 }
 const relay = { after: async () => {}, overdue: async () => 0 }
 const receive = webhookGateway({ storage, secrets: createSecrets(SECRETS_DIR), relay, log })
