@@ -113,3 +113,28 @@ test('an App finds its installation where the event names none', async () => {
   }
   expect((await requests()).filter((line) => line.endsWith('/installation'))).toHaveLength(1)
 })
+
+test.for([600, -600])(
+  'F16: a clock that is %i seconds behind the forge gets its token all the same',
+  async (seconds) => {
+    const forgeNow = () => Date.now() + seconds * 1_000
+    const { octokit, seen } = await scripted(({ path, headers }) => {
+      const date = new Date(forgeNow()).toUTCString()
+      if (!path.endsWith('/access_tokens'))
+        return { headers: { date }, body: { id: 42, full_name: 'acme/shop', default_branch: 'main', private: false } }
+      const [, claims = ''] = String(headers['authorization']).split('.')
+      const { iat, exp } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { iat: number; exp: number }
+      const now = forgeNow() / 1_000
+      // GitHub's own limits, with the minute it leaves for clocks.
+      if (iat > now + 60 || exp <= now || exp > now + 660) return { status: 401, headers: { date }, body: {} }
+      return {
+        status: 201,
+        headers: { date },
+        body: { token: 'ghs_1', expires_at: new Date(forgeNow() + 3_600_000).toISOString(), permissions: {} },
+      }
+    }, app)
+    for (let time = 0; time < 2; time++) expect(await readRepository(octokit, nowhere)).toMatchObject({ id: '42' })
+    // Refused once, and from then on the forge's time is known.
+    expect(seen.map(({ path }) => path.split('/').at(-1))).toEqual(['access_tokens', 'access_tokens', '42', '42'])
+  },
+)

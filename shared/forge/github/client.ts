@@ -6,6 +6,7 @@ import type { Log } from '#shared/log.ts'
 import { numeric } from './address.ts'
 import type { RepositoryRef } from './address.ts'
 import { appTokens } from './app-token.ts'
+import { forgeClock } from './forge-clock.ts'
 import { NotThere, failure, rateLimitSeconds } from './failure.ts'
 import { createLimits } from './limits.ts'
 
@@ -56,6 +57,7 @@ export function createGitHub(options: {
   const { auth, log } = options
   const instance = apiRoot(options.instance)
   const limits = createLimits()
+  const clock = forgeClock(options.fetch ?? globalThis.fetch)
   const octokitLog = {
     debug: (message: string) => log.debug(message),
     info: (message: string) => log.info(message),
@@ -72,7 +74,7 @@ export function createGitHub(options: {
       baseUrl: instance,
       userAgent: options.userAgent ?? 'codex-k8s',
       log: octokitLog,
-      request: { fetch: oneAttempt(options.fetch ?? globalThis.fetch) },
+      request: { fetch: oneAttempt(clock.fetch) },
       throttle: { id, ...limits.groups, onRateLimit: onLimit, onSecondaryRateLimit: onLimit },
       retry: {
         retries: 2,
@@ -119,7 +121,7 @@ export function createGitHub(options: {
     const octokit = client('machine-user', () => Promise.resolve(auth.token))
     return { instance, for: () => octokit, self: () => octokit, token: () => Promise.resolve(auth.token) }
   }
-  const app = appTokens(auth, client('app', undefined))
+  const app = appTokens(auth, client('app', undefined), clock)
   const tokenFor = (repository: RepositoryRef, permissions: Permissions | undefined) => (refresh: boolean) =>
     app.installation(repository, permissions, refresh)
   return {
