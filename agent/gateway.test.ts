@@ -109,6 +109,12 @@ test('a progress line is sent once, and stops the run for 403, 409, 410 and for 
   for (const code of [403, 409, 410]) expect(await stops(status(code))).toBe(true)
 })
 
+test('a heartbeat is sent once, and stops the run for 403, 409, 410', async () => {
+  const stops = async (code: number): Promise<boolean> => (await gatewayWith([status(code)])).gateway.heartbeat()
+  for (const code of [204, 404, 503]) expect(await stops(code)).toBe(false)
+  for (const code of [403, 409, 410]) expect(await stops(code)).toBe(true)
+})
+
 test('a call that is given up ends at once with the reason', async () => {
   const stop = new AbortController()
   const { gateway } = await gatewayWith([() => stop.abort(new Error('given up'))])

@@ -24,6 +24,8 @@ export interface RunGateway {
   upload(bytes: Buffer, signal: AbortSignal): Promise<string>
   /** Tells what happens now; true when the attempt is over and the agent has to stop. Tried once. */
   progress(progress: Progress): Promise<boolean>
+  /** Says that we live; true when the attempt is over and the agent has to stop. Tried once. */
+  heartbeat(): Promise<boolean>
   /** Hands in the one answer of this attempt. */
   result(result: ResultManifest, signal: AbortSignal): Promise<void>
 }
@@ -110,6 +112,10 @@ export function runGateway(options: {
       const signal = AbortSignal.timeout(10_000)
       const answer = await send('POST', '/v1/progress', signal, JSON.stringify(progress), 'application/json')
       return over.has(answer.status) || v.is(Stop, parseJson(answer.body))
+    },
+    async heartbeat() {
+      const answer = await send('POST', '/v1/heartbeat', AbortSignal.timeout(10_000))
+      return over.has(answer.status)
     },
     async result(result, signal) {
       await call('POST', '/v1/result', signal, JSON.stringify(result), 'application/json')

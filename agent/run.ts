@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { digestOf } from '#shared/digest.ts'
-import { TaskContent } from '#shared/job/bundle.ts'
+import { silentSeconds, TaskContent } from '#shared/job/bundle.ts'
 import type { Manifest } from '#shared/job/bundle.ts'
 import { MAX_BLOB_BYTES } from '#shared/job/result.ts'
 import type { FailureReason, ResultManifest } from '#shared/job/result.ts'
@@ -20,6 +20,7 @@ import { addEvent, finalMessage, noTranscript, progressOf } from './outcome.ts'
 import { progressReporter } from './progress.ts'
 import { probeSandbox } from './sandbox.ts'
 import type { Settings } from './settings.ts'
+import { showSignsOfLife } from './signs-of-life.ts'
 import { taskMarkdown } from './task-file.ts'
 
 /** One attempt from its input to its result. True when run-gateway took the result, whatever it says. */
@@ -29,13 +30,12 @@ export async function run(settings: Settings, stop: AbortSignal): Promise<boolea
   const log = runLog(redact)
   const ended = new AbortController()
   const signal = AbortSignal.any([stop, ended.signal])
-  const progress = progressReporter({
-    send: (line) => gateway.progress(line),
-    redact,
-    onStop: () => ended.abort(new Failure('stopped', 'The run is over for run-gateway.')),
-  })
+  const onStop = () => ended.abort(new Failure('stopped', 'The run is over for run-gateway.'))
+  const progress = progressReporter({ send: (line) => gateway.progress(line), redact, onStop })
+  const hide = showSignsOfLife({ file: settings.heartbeatFile, tell: () => gateway.heartbeat(), onStop })
   let transcript = noTranscript
   let deadline: NodeJS.Timeout | undefined
+  let silence: NodeJS.Timeout | undefined
 
   const attempt = async (): Promise<ResultManifest> => {
     progress.say('started', 'Fetching the input')
@@ -50,6 +50,10 @@ export async function run(settings: Settings, stop: AbortSignal): Promise<boolea
       assertSandbox(settings),
     ])
     progress.say('cloned', `Checked out ${manifest.base.commit.slice(0, 12)} of ${manifest.repository.fullName}`)
+    const quiet = silentSeconds(manifest)
+    silence = setTimeout(() => {
+      ended.abort(new Failure('agent_silent', `The CLI printed nothing for ${quiet} seconds.`))
+    }, quiet * 1000)
     await runCodex({
       binary: settings.codexBinary,
       sandbox: settings.sandbox === 'none' ? 'danger-full-access' : 'workspace-write',
@@ -57,7 +61,10 @@ export async function run(settings: Settings, stop: AbortSignal): Promise<boolea
       path: settings.path,
       modelToken: settings.modelToken,
       instructions,
-      onLine: (line) => log.add(line),
+      onLine(line) {
+        silence?.refresh()
+        log.add(line)
+      },
       onEvent(event) {
         transcript = addEvent(transcript, event)
         const line = progressOf(event, folders.repository)
@@ -65,6 +72,7 @@ export async function run(settings: Settings, stop: AbortSignal): Promise<boolea
       },
       signal,
     })
+    clearTimeout(silence)
     const message = finalMessage(transcript, schema)
     const { changes, blobs } = await changesOf(settings, manifest, base, folders, signal)
     progress.say('uploading', changes.length === 1 ? '1 changed path' : `${changes.length} changed paths`)
@@ -90,8 +98,9 @@ export async function run(settings: Settings, stop: AbortSignal): Promise<boolea
     return { outcome: 'failed', reason, detail: redact(detail).slice(0, 500), log: null, usage: transcript.usage }
   })
   clearTimeout(deadline)
+  clearTimeout(silence)
   await progress.close()
-  return deliver(gateway, result, log.text(), stop)
+  return deliver(gateway, result, log.text(), stop).finally(hide)
 }
 
 async function readManifest(gateway: RunGateway, signal: AbortSignal): Promise<Manifest> {

@@ -6,6 +6,8 @@ export interface Settings {
   readonly modelToken: string
   /** Empty and writable. */
   readonly workDir: string
+  /** What is touched as a sign of life; undefined where nobody watches it. */
+  readonly heartbeatFile: string | undefined
   readonly codexBinary: string
   readonly sandbox: 'workspace-write' | 'none'
   /** Whether the sandbox lets the agent's commands use sockets; the pod's own limits on egress hold in any case. */

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
@@ -118,6 +118,32 @@ describe('stopping', () => {
     })
     expect(await startRunner(gateways, standIns.idle, 'none').ended).toBe(0)
     expect(failure(gateways)).toMatchObject({ reason: 'stopped' })
+  })
+
+  test('a runner touches its heartbeat again and again, whatever the CLI does', async () => {
+    const gateways = await gatewaysFor(demoRepository())
+    const runner = startRunner(gateways, standIns.idle, 'none')
+    const beats = (): number => statSync(runner.heartbeat).mtimeMs
+    await commandStarted(gateways)
+    await expect.poll(beats).toBeGreaterThan(0)
+    const first = beats()
+    await expect.poll(beats, { timeout: 15_000 }).toBeGreaterThan(first)
+    runner.child.kill('SIGTERM')
+    await runner.ended
+  })
+
+  test('a CLI that prints nothing for too long is stopped with its whole group', async () => {
+    const gateways = await gatewaysFor(demoRepository(), {
+      manifest: { budget: { tokens: 1000, outputTokens: 100, seconds: 60, silentSeconds: 1 } },
+    })
+    const runner = startRunner(gateways, standIns.idle, 'none')
+    const group = await commandStarted(gateways)
+    expect(await runner.ended).toBe(0)
+    expect(failure(gateways)).toMatchObject({
+      reason: 'agent_silent',
+      detail: 'The CLI printed nothing for 1 seconds.',
+    })
+    await expect.poll(() => groupLives(group)).toBe(false)
   })
 
   test('an agent that takes too long is stopped before the deadline of the Job', async () => {

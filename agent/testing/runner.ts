@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MODEL_TOKEN, RUN_TOKEN } from './gateways.ts'
 import type { Gateways } from './gateways.ts'
@@ -11,6 +11,8 @@ import { temporaryFolder } from './repository.ts'
 export interface Runner {
   readonly child: ChildProcess
   readonly workDir: string
+  /** What it touches while it lives. */
+  readonly heartbeat: string
   /** Resolves with the exit code. */
   readonly ended: Promise<number | null>
   readonly printed: () => string
@@ -21,7 +23,10 @@ export function startRunner(gateways: Gateways, codexBinary: string, sandbox: 'w
   const folder = temporaryFolder()
   const workDir = join(folder, 'work')
   const tokens = join(folder, 'tokens')
+  const heartbeat = join(folder, 'heartbeat')
   mkdirSync(workDir)
+  writeFileSync(heartbeat, '')
+  utimesSync(heartbeat, 0, 0)
   writeFileSync(tokens, `${RUN_TOKEN}\n${MODEL_TOKEN}\n`, { mode: 0o600 })
   const child = spawn(process.execPath, [join(import.meta.dirname, '../main.ts')], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -31,11 +36,13 @@ export function startRunner(gateways: Gateways, codexBinary: string, sandbox: 'w
       MODEL_GATEWAY_URL: gateways.url,
       RUN_TOKEN_FILE: tokens,
       WORK_DIR: workDir,
+      HEARTBEAT_FILE: heartbeat,
       CODEX_BINARY: codexBinary,
       SANDBOX: sandbox,
     },
   })
   let printed = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes: Buffer) => (printed += bytes.toString()))
-  return { child, workDir, ended: once(child, 'exit').then(([code]) => code as number | null), printed: () => printed }
+  const ended = once(child, 'exit').then(([code]) => code as number | null)
+  return { child, workDir, heartbeat, ended, printed: () => printed }
 }

@@ -95,6 +95,14 @@ export function create(
     }),
   )
 
+  app.post(
+    '/v1/heartbeat',
+    withAttempt(async (c, attempt) => {
+      await deps.saveHeartbeat(attempt)
+      return c.body(null, 204)
+    }),
+  )
+
   app.post('/v1/result', limit(MAX_RESULT_BYTES), async (c) => {
     const ref = verifyToken(tokenKey, 'run', bearer(c))
     if (ref === undefined) return unauthorized()

@@ -12,12 +12,24 @@ const open = [
   ['GET', `/v1/blobs/${sha256('x')}`],
   ['PUT', `/v1/blobs/${sha256('x')}`],
   ['POST', '/v1/progress'],
+  ['POST', '/v1/heartbeat'],
   ['POST', '/v1/result'],
   ['GET', '/v1/git/info/refs?service=git-upload-pack'],
   ['POST', '/v1/git/git-upload-pack'],
 ] as const
 const progress = (sequence: number, text = 'npm test') => ({ sequence, kind: 'command', text })
 const attempts = (db: Db) => db.selectFrom('attempts').select(['state', 'result_digest']).orderBy('fence').execute()
+
+test('a heartbeat is the last that was seen of an attempt, and of one that is over it is refused', async ({ db }) => {
+  const { call, run } = gateway(db)
+  const { token, run: of } = await run()
+  const seen = () => db.selectFrom('attempts').select('last_seen_at').executeTakeFirstOrThrow()
+  expect((await seen()).last_seen_at).toBeNull()
+  expect(await call('POST', '/v1/heartbeat', { token })).toMatchObject({ status: 204 })
+  expect((await seen()).last_seen_at).not.toBeNull()
+  await db.updateTable('runs').set({ state: 'cancelled', reason: 'label_removed' }).where('id', '=', of.id).execute()
+  expect(await call('POST', '/v1/heartbeat', { token })).toMatchObject({ status: 409, code: 'run_over' })
+})
 
 describe('whose word counts', () => {
   test('J8 without a token that we made for this door, none of the doors opens', async ({ db }) => {

@@ -22,6 +22,8 @@ export interface Deps {
   /** A blob that the attempt's bundle names; no other. */
   inputBlob(attempt: OpenAttempt, digest: string): Promise<Buffer | undefined>
   saveBlob(attempt: OpenAttempt, digest: string, bytes: Buffer): Promise<'saved' | 'full'>
+  /** The agent's runner is alive, whatever the agent does. */
+  saveHeartbeat(attempt: OpenAttempt): Promise<void>
   saveProgress(attempt: OpenAttempt, progress: Progress): Promise<void>
   saveResult(ref: AttemptRef, result: ResultManifest): Promise<ResultOutcome>
 }

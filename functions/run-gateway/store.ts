@@ -32,12 +32,7 @@ export function store(db: Db, relay: Relay): Deps {
     async input({ run, attempt, bundleDigest }) {
       const { manifest } = await manifestOf(bundleDigest)
       // From here on it is known that the Job existed, whatever becomes of the dispatcher that has just created it.
-      await db
-        .updateTable('attempts')
-        .set({ last_seen_at: sql`now()` })
-        .where('run_id', '=', run)
-        .where('attempt', '=', attempt)
-        .execute()
+      await seen(db, run, attempt)
       return { run, attempt, digest: bundleDigest, manifest }
     },
 
@@ -50,12 +45,7 @@ export function store(db: Db, relay: Relay): Deps {
     async saveBlob({ run, attempt }, digest, bytes) {
       return transaction(db, async (tx) => {
         // First, because it locks the attempt: uploads side by side are counted one after the other.
-        await tx
-          .updateTable('attempts')
-          .set({ last_seen_at: sql`now()` })
-          .where('run_id', '=', run)
-          .where('attempt', '=', attempt)
-          .execute()
+        await seen(tx, run, attempt)
         const { total } = await tx
           .selectFrom('uploads')
           .innerJoin('blobs', 'blobs.digest', 'uploads.digest')
@@ -78,6 +68,8 @@ export function store(db: Db, relay: Relay): Deps {
         return 'saved'
       })
     },
+
+    saveHeartbeat: ({ run, attempt }) => seen(db, run, attempt),
 
     async saveProgress({ run: runId, attempt }, { sequence, kind, text }) {
       const written = await transaction(db, async (tx) => {
@@ -178,6 +170,15 @@ export function store(db: Db, relay: Relay): Deps {
       await relay.after(written)
       return outcome
     },
+  }
+
+  async function seen(on: Db, run: string, attempt: number): Promise<void> {
+    await on
+      .updateTable('attempts')
+      .set({ last_seen_at: sql`now()` })
+      .where('run_id', '=', run)
+      .where('attempt', '=', attempt)
+      .execute()
   }
 
   function manifestOf(digest: string): Promise<{ manifest: Manifest }> {

@@ -61,6 +61,8 @@ export const Manifest = v.strictObject({
     outputTokens: Positive,
     /** Wall time of one attempt, from creation to the end. */
     seconds: Positive,
+    /** Longest time without a sign of life of the agent, seconds; `silentSeconds` says what holds where it is absent. */
+    silentSeconds: v.exactOptional(Positive),
   }),
   writeScope: WriteScope,
   /** Null: the stage has no gate. */
@@ -72,6 +74,11 @@ export const Manifest = v.strictObject({
   policy: v.pipe(v.number(), v.integer()),
 })
 export type Manifest = v.InferOutput<typeof Manifest>
+
+/** How long an agent may give no sign of life, seconds. Not part of the schema: a default there would change the digest. */
+export function silentSeconds({ budget }: Pick<Manifest, 'budget'>): number {
+  return budget.silentSeconds ?? 600
+}
 
 /** What people wrote on the subject, as of the label event. Data, never instructions. */
 export const TaskContent = v.strictObject({

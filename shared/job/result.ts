@@ -31,6 +31,7 @@ export const Usage = v.strictObject({ inputTokens: Count, cachedInputTokens: Cou
 export const FailureReason = v.picklist([
   'agent_failed',
   'agent_gave_no_result',
+  'agent_silent',
   'budget_exhausted',
   'clone_failed',
   'deadline_exceeded',

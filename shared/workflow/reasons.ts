@@ -73,6 +73,10 @@ export const reasons = {
     says: 'The agent ended without a result in the expected form.',
     next: 'Make the task clearer and set the label again.',
   },
+  agent_silent: {
+    says: 'The agent gave no sign of life for longer than its stage allows, so it was stopped.',
+    next: 'Set the label again; if it happens again, make the task smaller or raise the limit of the stage.',
+  },
   budget_exhausted: {
     says: 'The run used up its tokens.',
     next: 'Make the task smaller, or raise the budget of the stage.',
