@@ -74,6 +74,7 @@ function environment(name: FunctionName, options: FunctionsOptions): Record<stri
       RUN_TOKEN_KEY: tokenKey,
       RUN_GATEWAY_URL: localUrl(ports, 'run-gateway'),
       MODEL_GATEWAY_URL: localUrl(ports, 'model-gateway'),
+      KNOCK_URL: localUrl(ports, 'stage-dispatcher'),
       LAUNCHER_DIR: launcher.directory,
       SUPERVISOR: launcher.supervisor,
       AGENT: launcher.command.at(-1) ?? '',

@@ -49,7 +49,7 @@ export interface FunctionsOptions {
     readonly name?: string
   }
   readonly tokenKey: string
-  readonly launcher: Omit<ProcessOptions, 'env'> & { readonly env: Readonly<Record<string, string>> }
+  readonly launcher: Omit<ProcessOptions, 'env' | 'knockUrl'> & { readonly env: Readonly<Record<string, string>> }
   readonly logLevel: 'silent' | 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -82,6 +82,7 @@ export async function startFunctions(
       RUN_GATEWAY_URL: serviceUrl('run-gateway'),
       MODEL_GATEWAY_URL: serviceUrl('model-gateway'),
     },
+    knockUrl: serviceUrl('stage-dispatcher'),
   })
   const apps: Record<FunctionName, () => App> = {
     'webhook-gateway': () => webhookGateway({ secretsDir: options.secretsDir }, clients('webhook-gateway', 300)),

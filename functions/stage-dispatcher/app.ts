@@ -1,9 +1,12 @@
+import { Hono } from 'hono'
 import type { Db } from '#shared/db/connect.ts'
-import { eventApp } from '#shared/edge/event-app.ts'
+import { answerError, eventApp } from '#shared/edge/event-app.ts'
+import { problem } from '#shared/edge/problem.ts'
 import type { App } from '#shared/edge/serve.ts'
 import type { Log } from '#shared/log.ts'
 import type { Relay } from '#shared/outbox/relay.ts'
-import { stageDispatcher, sweepDispatcher } from './handler.ts'
+import { knockAtDispatcher, stageDispatcher, sweepDispatcher } from './handler.ts'
+import { isJobName } from './job-name.ts'
 import type { Launcher } from './launcher.ts'
 import { store } from './store.ts'
 
@@ -18,7 +21,7 @@ export function create(
   { db, relay, log, launcher }: { db: Db; relay: Relay; log: Log; launcher: Launcher },
 ): App {
   const deps = { ...store(db, tokenKey), launcher }
-  return eventApp({
+  const events = eventApp({
     consumer: 'stage-dispatcher',
     db,
     relay,
@@ -27,4 +30,17 @@ export function create(
     sweep: sweepDispatcher(deps),
     close: () => db.destroy(),
   })
+  const knock = knockAtDispatcher(deps)
+  const app = new Hono()
+  app.post('/jobs/:name/ended', async (c) => {
+    const name = c.req.param('name')
+    if (!isJobName(name)) return problem({ status: 400, code: 'not_a_job', title: 'Not the name of a Job' })
+    const written = await knock(name)
+    await relay.after(written)
+    if (written.length > 0) log.info({ job: name, written: written.length }, 'a Job ended without a result')
+    return c.body(null, 202)
+  })
+  app.all('*', (c) => events.fetch(c.req.raw))
+  app.onError((error) => answerError(error, log))
+  return { fetch: (request) => app.fetch(request), close: events.close }
 }

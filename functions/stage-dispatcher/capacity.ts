@@ -3,6 +3,7 @@ import type { Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
 import type { Tx } from '#shared/db/transaction.ts'
 import { RetryLater } from '#shared/errors.ts'
+import { silentSeconds } from '#shared/job/bundle.ts'
 import { mintToken } from '#shared/job/token.ts'
 import { lockRun } from '#shared/run/transition.ts'
 import type { Intended } from './handler.ts'
@@ -83,7 +84,17 @@ export async function openIntents(db: Db, tokenKey: string, projectId: string): 
       const ref = { run: run.id, attempt: attempt.attempt, fence: attempt.fence }
       const tokens = { run: mintToken(tokenKey, 'run', ref), model: mintToken(tokenKey, 'model', ref) }
       const name = jobName(run.id, attempt.attempt)
-      return { run, attempt, job: { name, run: run.id, attempt: ref.attempt, image: manifest.image, seconds, tokens } }
+      const { image } = manifest
+      const job = {
+        name,
+        run: run.id,
+        attempt: ref.attempt,
+        image,
+        seconds,
+        silentSeconds: silentSeconds(manifest),
+        tokens,
+      }
+      return { run, attempt, job }
     }),
   )
 }

@@ -4,6 +4,8 @@ import { jobName } from './job-name.ts'
 
 const running = { uid: 'u', run: 'r', state: 'running' } as const
 const ended = { ...running, state: 'ended', end: 'it was killed by SIGKILL' } as const
+const late = { ...running, state: 'ended', end: 'it took longer than it may', cause: 'deadline' } as const
+const silent = { ...running, state: 'ended', end: 'it gave no sign of life', cause: 'silence' } as const
 const open: OpenAttempt = { attempt: 1, state: 'created', deadlinePassed: false, job: running }
 
 describe('an attempt that is due', () => {
@@ -19,13 +21,32 @@ describe('an attempt that is due', () => {
       { job: undefined, attempt: MAX_ATTEMPTS },
       { kind: 'lost', again: false, detail: 'the Job is gone and left no result' },
     ],
-    ['late', { deadlinePassed: true }, { kind: 'fail', reason: 'deadline_exceeded' }],
+    [
+      'intended, created and ended before that was written down',
+      { state: 'intended', job: ended },
+      { kind: 'lost', again: true, detail: 'it was killed by SIGKILL' },
+    ],
+    ['late', { deadlinePassed: true }, { kind: 'fail', reason: 'deadline_exceeded', detail: undefined }],
     [
       'late before it was created',
       { deadlinePassed: true, state: 'intended' },
-      { kind: 'fail', reason: 'deadline_exceeded' },
+      { kind: 'fail', reason: 'deadline_exceeded', detail: undefined },
     ],
-    ['late and gone', { deadlinePassed: true, job: undefined }, { kind: 'fail', reason: 'deadline_exceeded' }],
+    [
+      'late and gone',
+      { deadlinePassed: true, job: undefined },
+      { kind: 'fail', reason: 'deadline_exceeded', detail: undefined },
+    ],
+    [
+      'ended for its deadline, by a clock that is ahead of ours',
+      { job: late },
+      { kind: 'fail', reason: 'deadline_exceeded', detail: 'it took longer than it may' },
+    ],
+    [
+      'ended for its silence, and not tried again',
+      { job: silent },
+      { kind: 'fail', reason: 'agent_silent', detail: 'it gave no sign of life' },
+    ],
   ])('%s', ([, attempt, verdict]) => {
     expect(judge({ ...open, ...attempt })).toEqual(verdict)
   })

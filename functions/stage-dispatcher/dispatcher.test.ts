@@ -11,6 +11,7 @@ import { verifyToken } from '#shared/job/token.ts'
 import { addAttempt, addProject, addRun, runNow, saidOf, say } from '#shared/run/testing/rows.ts'
 import { create } from './app.ts'
 import { jobName } from './job-name.ts'
+import type { JobView } from './launcher.ts'
 import { mapLauncher } from './testing/launcher.ts'
 import { test } from './testing/test.ts'
 
@@ -296,6 +297,117 @@ describe('the sweep', () => {
     launcher.instead = (job) => (job.run === bad.runs[0]?.id ? Promise.reject(new RetryLater('no')) : undefined)
     expect((await sweep(app)).status).toBe(503)
     expect(launcher.created.map(({ run }) => run)).toEqual([good.runs[0]?.id])
+  })
+})
+
+describe('a knock: a Job has ended', () => {
+  const running = async (db: Db) => {
+    const own = dispatcher(db)
+    const { run } = await queue(db, 1, 1)
+    await own.approve(run)
+    const knock = (job = jobName(run.id, 1), attempt = 1) =>
+      own.app.fetch(
+        new Request(`http://dispatcher/jobs/${attempt === 1 ? job : jobName(run.id, attempt)}/ended`, {
+          method: 'POST',
+        }),
+      )
+    const ended = (end: Partial<JobView> = { end: 'it was killed by SIGKILL' }, attempt = 1) =>
+      own.launcher.jobs.set(jobName(run.id, attempt), { uid: 'uid 0', run: run.id, state: 'ended', ...end })
+    return { ...own, run, knock, ended }
+  }
+
+  test('C10 has its attempt judged at once: once more, then agent_lost', async ({ db }) => {
+    const { approve, run, knock, ended, launcher } = await running(db)
+    ended()
+    expect((await knock()).status).toBe(202)
+    expect(await saidOf(db, run.id)).toEqual(['run.started', 'run.lost'])
+    await approve(run, EVENT_TYPES.runLost)
+    expect(launcher.created.map(({ attempt }) => attempt)).toEqual([1, 2])
+    ended(undefined, 2)
+    expect((await knock(undefined, 2)).status).toBe(202)
+    expect(await states(db)).toEqual(['failed agent_lost'])
+    expect((await runNow(db, run.id)).detail).toBe('it was killed by SIGKILL')
+  })
+
+  test('is not believed: an agent that is at work is left alone', async ({ db }) => {
+    const { run, knock, launcher } = await running(db)
+    expect((await knock()).status).toBe(202)
+    expect(await saidOf(db, run.id)).toEqual(['run.started'])
+    expect(launcher.stopped).toEqual([])
+  })
+
+  test.for([
+    ['deadline', 'deadline_exceeded'],
+    ['silence', 'agent_silent'],
+  ] as const)('of one that its %s ended is the end of the run, with the reason', async ([cause, reason], { db }) => {
+    const { run, knock, ended } = await running(db)
+    ended({ end: 'it was ended', cause })
+    await knock()
+    expect(await states(db)).toEqual([`failed ${reason}`])
+    expect(await saidOf(db, run.id)).toEqual(['run.started', 'run.failed'])
+  })
+
+  test('repeated, side by side, or about an older attempt, changes nothing more', async ({ db }) => {
+    const { run, knock, ended, approve } = await running(db)
+    ended()
+    await Promise.all([knock(), knock(), knock()])
+    expect(await saidOf(db, run.id)).toEqual(['run.started', 'run.lost'])
+    await approve(run, EVENT_TYPES.runLost)
+    expect((await knock()).status).toBe(202)
+    expect(await states(db)).toEqual(['running'])
+  })
+
+  test('a result that was handed in just before wins', async ({ db }) => {
+    const { knock, launcher, ended } = await running(db)
+    ended()
+    const { get } = launcher
+    launcher.get = async (name) => {
+      await db
+        .updateTable('attempts')
+        .set({ state: 'finished', result_digest: await emptyBlob(db) })
+        .execute()
+      await db
+        .updateTable('runs')
+        .set({ state: 'publishing', version: sql`version + 1` })
+        .execute()
+      return get(name)
+    }
+    expect((await knock()).status).toBe(202)
+    expect(await states(db)).toEqual(['publishing'])
+  })
+
+  test('that comes while the start of its run is written down is heard all the same', async ({ db }) => {
+    const { knock, launcher, ended } = await running(db)
+    await db.updateTable('runs').set({ state: 'starting' }).execute()
+    ended()
+    const { get } = launcher
+    let looks = 0
+    launcher.get = async (name) => {
+      looks += 1
+      if (looks === 1)
+        await db
+          .updateTable('runs')
+          .set({ state: 'running', version: sql`version + 1` })
+          .execute()
+      return get(name)
+    }
+    expect((await knock()).status).toBe(202)
+    expect(looks).toBe(2)
+    expect(await states(db)).toEqual(['queued'])
+  })
+
+  test.for(['run-a', 'run-', '..%2F..%2Fetc', `run-${'a'.repeat(27)}`, `run-${'A'.repeat(26)}`])(
+    'about %s is refused',
+    async (name, { db }) => {
+      const { knock } = await running(db)
+      expect((await knock(name)).status).toBe(400)
+    },
+  )
+
+  test('about a Job that nobody knows changes nothing', async ({ db }) => {
+    const { knock } = await running(db)
+    expect((await knock(jobName('nobody', 1))).status).toBe(202)
+    expect(await states(db)).toEqual(['running'])
   })
 })
 

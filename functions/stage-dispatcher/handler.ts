@@ -4,6 +4,7 @@ import type { Row } from '#shared/db/schema.ts'
 import type { Delivered } from '#shared/events/delivered.ts'
 import { EVENT_TYPES, RunEvent } from '#shared/events/types.ts'
 import type { Handler, Settlement, Writer } from '#shared/outbox/deliver.ts'
+import { RetryLater } from '#shared/errors.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import { oneByOne } from '#shared/one-by-one.ts'
 import { judge, type OpenAttempt } from './decide.ts'
@@ -35,16 +36,17 @@ export interface Deps {
   confirm(writer: Writer, intended: Intended, uid: string): Promise<void>
   /** The name is not a Job of ours. */
   disown(writer: Writer, name: string): Promise<void>
-  /** The Job cannot exist, or took too long: the run failed. A run that moved on since it was read stays as it is. */
-  fail(writer: Writer, run: Row<'runs'>, reason: ReasonCode, detail: string | undefined): Promise<void>
-  /** The Job is gone: a new attempt, or the end. A run that moved on since it was read stays as it is. */
-  lose(writer: Writer, run: Row<'runs'>, again: boolean, detail: string): Promise<void>
+  /** The Job cannot exist, or met a limit: the run failed. False: the run moved on since it was read and stays as it is. */
+  fail(writer: Writer, run: Row<'runs'>, reason: ReasonCode, detail: string | undefined): Promise<boolean>
+  /** The Job is gone: a new attempt, or the end. False: the run moved on since it was read and stays as it is. */
+  lose(writer: Writer, run: Row<'runs'>, again: boolean, detail: string): Promise<boolean>
   /** Says why the run waits, if it does. */
   announceWait(writer: Writer, runId: string): Promise<void>
   /** Names of Jobs of runs that are over by our decision. */
   unwanted(runId?: string): Promise<readonly string[]>
   markGone(name: string): Promise<void>
-  due(graceSeconds: number): Promise<readonly Due[]>
+  /** Open attempts that were created so long ago or are past their deadline, or the one whose Job has this name. */
+  due(which: { readonly graceSeconds: number } | { readonly job: string }): Promise<readonly Due[]>
   projectsWaiting(graceSeconds: number): Promise<readonly string[]>
   /** One transaction of its own, outside a delivery; returns the outbox rows it wrote. */
   write(work: (writer: Writer) => Promise<void>): Promise<readonly string[]>
@@ -54,7 +56,7 @@ export interface Deps {
 export function stageDispatcher(deps: Deps): Handler {
   return async (event: Delivered): Promise<Settlement> => {
     const { run, project } = v.parse(RunEvent, event.data)
-    if (event.type === EVENT_TYPES.runCancelled) await stopUnwanted(deps, run)
+    if (event.type === EVENT_TYPES.runCancelled || event.type === EVENT_TYPES.runFailed) await stopUnwanted(deps, run)
     const { write, written, count } = await launch(deps, project)
     return {
       outcome: count === 0 ? 'nothing to start' : `started ${count}`,
@@ -71,15 +73,7 @@ export function stageDispatcher(deps: Deps): Handler {
 export function sweepDispatcher(deps: Deps): (graceSeconds: number) => Promise<readonly string[]> {
   return async (graceSeconds) => {
     const written: string[] = []
-    const judgeDue = async ({ run, attempt, name }: Due) => {
-      const verdict = judge({ ...attempt, job: await deps.launcher.get(name) })
-      if (verdict.kind === 'lost')
-        written.push(...(await deps.write((writer) => deps.lose(writer, run, verdict.again, verdict.detail))))
-      if (verdict.kind === 'fail')
-        written.push(...(await deps.write((writer) => deps.fail(writer, run, verdict.reason, undefined))))
-      // Also what is lost: an agent may still be at work where nobody watches over it any more.
-      if (verdict.kind === 'lost' || verdict.kind === 'fail') await deps.launcher.stop(name)
-    }
+    const judgeDue = async (due: Due) => void written.push(...(await judgeAttempt(deps, due)).written)
     const launchWaiting = async (project: string) => {
       const launched = await launch(deps, project)
       written.push(...launched.written, ...(await deps.write(launched.write)))
@@ -87,13 +81,49 @@ export function sweepDispatcher(deps: Deps): (graceSeconds: number) => Promise<r
     await oneByOne<() => Promise<void>>(
       [
         () => stopUnwanted(deps),
-        async () => oneByOne(await deps.due(graceSeconds), judgeDue),
+        async () => oneByOne(await deps.due({ graceSeconds }), judgeDue),
         async () => oneByOne(await deps.projectsWaiting(graceSeconds), launchWaiting),
       ],
       (step) => step(),
     )
     return written
   }
+}
+
+/** How often a knock looks again at a run that moved on while it was judged. */
+const LOOKS = 5
+
+/**
+ * Somebody says that a Job has ended. Whoever it is, and whatever else is said, is not believed: the attempt is judged
+ * by what launcher and database show, as a sweep would, and a result that was handed in just before wins.
+ */
+export function knockAtDispatcher(deps: Deps): (job: string) => Promise<readonly string[]> {
+  return async (job) => {
+    for (let look = 1; look <= LOOKS; look += 1) {
+      const [due] = await deps.due({ job })
+      if (due === undefined) return []
+      const { written, movedOn } = await judgeAttempt(deps, due)
+      if (!movedOn) return written
+    }
+    throw new RetryLater(`the run of Job ${job} keeps moving`, { seconds: 1 })
+  }
+}
+
+/** Judges one open attempt by its Job, writes what follows, and stops the Job of an attempt that is over. */
+async function judgeAttempt(deps: Deps, { run, attempt, name }: Due) {
+  const verdict = judge({ ...attempt, job: await deps.launcher.get(name) })
+  if (verdict.kind === 'leave' || verdict.kind === 'launch') return { written: [], movedOn: false }
+  let movedOn = false
+  const written = await deps.write(async (writer) => {
+    movedOn = !(verdict.kind === 'lost'
+      ? await deps.lose(writer, run, verdict.again, verdict.detail)
+      : await deps.fail(writer, run, verdict.reason, verdict.detail))
+    crashPoint('dispatcher.before-verdict-commit')
+  })
+  crashPoint('dispatcher.after-verdict')
+  // Also what is lost: an agent may still be at work where nobody watches over it any more.
+  await deps.launcher.stop(name)
+  return { written, movedOn }
 }
 
 /** Intent first, then the Job, then the record of it: at every arrow a crash leaves something that can be found by name. */

@@ -13,3 +13,8 @@ export function jobName(run: string, attempt: number): string {
   }
   return `run-${name}`
 }
+
+/** Whether it can be the name of an attempt's Job. */
+export function isJobName(name: string): boolean {
+  return /^run-[a-z2-7]{26}$/.test(name)
+}

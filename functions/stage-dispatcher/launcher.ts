@@ -8,6 +8,8 @@ export interface Job {
   readonly image: string
   /** Wall time left, seconds. */
   readonly seconds: number
+  /** Time without a sign of life after which it is ended, seconds. */
+  readonly silentSeconds: number
   readonly tokens: { readonly run: string; readonly model: string }
 }
 
@@ -23,6 +25,8 @@ export interface JobView {
   readonly state: 'waiting' | 'running' | 'ended'
   /** How it ended, for a person. */
   readonly end?: string
+  /** Which limit ended it, if one did. */
+  readonly cause?: 'deadline' | 'silence'
 }
 
 /** Where Jobs run. An unknown outcome is a RetryLater: whoever asks again finds out by name. */

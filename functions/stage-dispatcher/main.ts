@@ -19,6 +19,8 @@ const env = readEnv(
     CODEX_BINARY: v.optional(v.string(), ''),
     SANDBOX: v.optional(v.picklist(['workspace-write', 'none']), 'workspace-write'),
     AGENT_PATH: v.optional(v.string(), '/usr/local/bin:/usr/bin:/bin'),
+    /** Our own address as a supervisor reaches it. */
+    KNOCK_URL: v.optional(BaseUrl),
     AGENT_UID: v.optional(v.pipe(v.string(), v.toNumber(), v.integer())),
   }),
 )
@@ -38,6 +40,7 @@ const launcher = processLauncher({
     LANG: 'C.UTF-8',
   },
   user: env.AGENT_UID === undefined ? undefined : { uid: env.AGENT_UID, gid: env.AGENT_UID },
+  knockUrl: env.KNOCK_URL,
 })
 
 await serve(create({ tokenKey: env.RUN_TOKEN_KEY }, { db, relay, log, launcher }), {

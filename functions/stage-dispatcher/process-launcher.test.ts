@@ -1,8 +1,12 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 // oxlint-disable-next-line no-restricted-imports -- the support of all tests
 import { eventually } from '../../test/support/wait.ts'
 import type { JobView } from './launcher.ts'
@@ -13,8 +17,11 @@ const token = 'canary-run-token'
 const folders: string[] = []
 
 /** A launcher of a shell script, and what can be seen of its Job from outside. */
-function launch(script: string, more: Partial<ProcessOptions> & { seconds?: number; name?: string } = {}) {
-  const { seconds = 60, name = 'run-a', ...options } = more
+function launch(
+  script: string,
+  more: Partial<ProcessOptions> & { seconds?: number; silentSeconds?: number; name?: string } = {},
+) {
+  const { seconds = 60, silentSeconds = 60, name = 'run-a', ...options } = more
   const directory = mkdtempSync(join(tmpdir(), 'launcher-test-'))
   chmodSync(directory, 0o711)
   folders.push(directory)
@@ -31,6 +38,7 @@ function launch(script: string, more: Partial<ProcessOptions> & { seconds?: numb
     attempt: 1,
     image: 'ignored',
     seconds,
+    silentSeconds,
     tokens: { run: token, model: 'canary-model' },
   }
   const file = (path: string) => join(directory, name, path)
@@ -59,6 +67,13 @@ const alive = (pid: string | number) => {
 }
 const gone = (pid: string | number) => eventually(() => !alive(pid), { what: `process ${pid} to be gone` })
 
+/** A process that has nothing to do with a Job, perhaps a person's shell in its folder. A group of its own, as a shell has. */
+function bystander(cwd = '/'): ChildProcess {
+  const child = spawn('sleep', ['1000'], { cwd, env: { PATH: '/usr/bin:/bin', PWD: cwd }, detached: true })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return child
+}
+
 afterEach(async () => {
   for (const folder of folders.splice(0)) {
     const pid = existsSync(join(folder, 'run-a/agent.pid'))
@@ -79,7 +94,7 @@ describe('a Job as processes on this machine', () => {
     expect(cwd).toBe(join(directory, 'run-a', 'work'))
     expect(read('work/out')).toBe('made\n')
     const names = rest.filter((line) => line.includes('=')).map((line) => line.slice(0, line.indexOf('=')))
-    expect(names.toSorted()).toEqual(['PATH', 'PWD', 'RUN_TOKEN_FILE', 'WORK_DIR'])
+    expect(names.toSorted()).toEqual(['HEARTBEAT_FILE', 'PATH', 'PWD', 'RUN_TOKEN_FILE', 'WORK_DIR'])
     expect(rest.slice(-2)).toEqual([token, 'canary-model'])
     expect(read('job.json')).not.toContain('canary')
   })
@@ -119,7 +134,7 @@ describe('a Job as processes on this machine', () => {
     const { launcher, job, line, ended } = launch('sleep 1000 & echo $! > child; echo $$ > self; wait', { seconds: 1 })
     await launcher.create(job)
     const pids = [await line('work/child'), await line('work/self')]
-    expect(await ended()).toMatchObject({ end: 'it took longer than it may' })
+    expect(await ended()).toMatchObject({ end: 'it took longer than it may', cause: 'deadline' })
     await Promise.all(pids.map(gone))
   })
 
@@ -128,6 +143,63 @@ describe('a Job as processes on this machine', () => {
     await launcher.create(job)
     expect((await ended())?.end).toBe('it ended with status 0')
     await gone(await line('work/child'))
+  })
+
+  test('what it daemonised, out of its group and its session, ends with it', async () => {
+    const script = 'setsid sh -c "setsid sleep 1000 & echo \\$! > child" & while [ ! -s child ]; do sleep 0.02; done'
+    const { launcher, job, line, ended } = launch(script)
+    await launcher.create(job)
+    expect(await ended()).toMatchObject({ end: 'it ended with status 0' })
+    await gone(await line('work/child'))
+  })
+
+  test.runIf(process.getuid?.() === 0)(
+    'an agent with a user of its own does not get away with an empty environment either',
+    async () => {
+      const script = 'env -i setsid sleep 1000 & echo $! > child; sleep 0.2'
+      const { launcher, job, line, ended } = launch(script, { user: { uid: 65_534, gid: 65_534 } })
+      await launcher.create(job)
+      expect(await ended()).toMatchObject({ end: 'it ended with status 0' })
+      await gone(await line('work/child'))
+    },
+  )
+
+  test('a shell that somebody opened in the folder of a Job lives on', async () => {
+    const { launcher, job, file, ended } = launch('exec sleep 1000')
+    await launcher.create(job)
+    const visitor = bystander(file('work'))
+    await launcher.stop('run-a')
+    await ended()
+    expect(alive(visitor.pid ?? 0)).toBe(true)
+  })
+
+  test('J9 an agent that gives no sign of life for too long is ended, one that does is not', async () => {
+    const stuck = launch('echo $$ > self; kill -STOP $$; sleep 1000', { silentSeconds: 1 })
+    const lively = launch('for i in 1 2 3 4 5 6 7 8; do touch "$HEARTBEAT_FILE"; sleep 0.25; done', {
+      silentSeconds: 1,
+    })
+    await Promise.all([stuck, lively].map(({ launcher, job }) => launcher.create(job)))
+    const agent = await stuck.line('work/self')
+    expect(await stuck.ended()).toMatchObject({ end: 'it gave no sign of life for 1 seconds', cause: 'silence' })
+    await gone(agent)
+    expect(await lively.ended()).toMatchObject({ end: 'it ended with status 0' })
+  })
+
+  test('whoever watches over it knocks once it has ended, and again when nobody answers', async () => {
+    const knocks: string[] = []
+    const door = createServer((request, response) => {
+      knocks.push(`${request.method} ${request.url}`)
+      response.writeHead(knocks.length === 1 ? 503 : 202).end()
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void door.close())
+    await once(door, 'listening')
+    const { launcher, job, read } = launch('exit 1', {
+      knockUrl: `http://127.0.0.1:${(door.address() as AddressInfo).port}`,
+    })
+    await launcher.create(job)
+    await eventually(() => knocks.length === 2, { what: 'the second knock' })
+    expect(new Set(knocks)).toEqual(new Set(['POST /jobs/run-a/ended']))
+    expect(read('end.json')).toContain('it ended with status 1')
   })
 
   test('stopping ends the agent with what it started; stopping again, or what never was, changes nothing', async () => {
@@ -155,7 +227,9 @@ describe('a Job as processes on this machine', () => {
   })
 
   test('C10 a supervisor that is killed is an end, and stopping then ends the agent that it left', async () => {
-    const { launcher, job, line, read, ended } = launch('echo $$ > self; exec sleep 1000')
+    const { launcher, job, line, read, ended } = launch(
+      'setsid sleep 1000 & echo $! > child; echo $$ > self; exec sleep 1000',
+    )
     await launcher.create(job)
     const agent = await line('work/self')
     await eventually(() => read('agent.pid') !== '', { what: 'agent.pid' })
@@ -164,6 +238,7 @@ describe('a Job as processes on this machine', () => {
     expect(alive(agent)).toBe(true)
     await launcher.stop('run-a')
     await gone(agent)
+    await gone(await line('work/child'))
   })
 
   test('a pid that belongs to somebody else by now is not killed', async () => {
@@ -173,12 +248,10 @@ describe('a Job as processes on this machine', () => {
     await eventually(() => existsSync(file('agent.pid')), { what: 'agent.pid' })
     process.kill(Number(readFileSync(file('supervisor.pid'), 'utf8')), 'SIGKILL')
     await eventually(async () => (await launcher.get('run-a'))?.state === 'ended', { what: 'the end' })
-    const whole = readFileSync(file('agent.pid'), 'utf8')
-    writeFileSync(file('agent.pid'), `${agent} 1`)
+    const other = bystander()
+    writeFileSync(file('agent.pid'), `${other.pid} 1`)
     await launcher.stop('run-a')
-    expect(alive(agent)).toBe(true)
-    writeFileSync(file('agent.pid'), whole)
-    await launcher.stop('run-a')
+    expect(alive(other.pid ?? 0)).toBe(true)
     await gone(agent)
   })
 

@@ -3,7 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RetryLater } from '#shared/errors.ts'
+import { killProcesses } from './job-processes.ts'
 import type { Job, JobView, Launcher } from './launcher.ts'
+
+/** The file in a Job's folder that the agent touches while it lives. */
+export const HEARTBEAT = 'heartbeat'
 
 /** How an attempt's process is started on this machine. */
 export interface ProcessOptions {
@@ -17,6 +21,8 @@ export interface ProcessOptions {
   readonly env: Readonly<Record<string, string>>
   /** The user that agents run as, where we may choose. */
   readonly user?: { readonly uid: number; readonly gid: number } | undefined
+  /** The dispatcher's own address, where a supervisor knocks when its Job has ended. Without one the sweep finds out. */
+  readonly knockUrl?: string | undefined
 }
 
 /** What the supervisor is told. */
@@ -25,9 +31,18 @@ export interface JobFile {
   readonly run: string
   readonly attempt: number
   readonly seconds: number
+  readonly silentSeconds: number
+  readonly knockUrl?: string | undefined
   readonly command: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly user?: { readonly uid: number; readonly gid: number } | undefined
+}
+
+/** What the supervisor leaves behind. */
+export interface JobEnd extends Pick<JobView, 'cause'> {
+  /** For a person. */
+  readonly how: string
+  readonly at: string
 }
 
 /**
@@ -86,7 +101,7 @@ async function fill(
   target: string,
   uid: string,
   job: Job,
-  { command, env, user }: ProcessOptions,
+  { command, env, user, knockUrl }: ProcessOptions,
 ): Promise<void> {
   const work = join(fresh, 'work')
   await mkdir(work, { mode: 0o700 })
@@ -94,43 +109,55 @@ async function fill(
   const secret = join(fresh, 'secret')
   await mkdir(secret, { mode: 0o700 })
   const token = join(secret, 'token')
+  const heartbeat = join(fresh, HEARTBEAT)
+  await writeFile(heartbeat, '', { mode: 0o600 })
   await writeFile(token, `${job.tokens.run}\n${job.tokens.model}\n`, { mode: 0o600 })
   const file: JobFile = {
     uid,
     run: job.run,
     attempt: job.attempt,
     seconds: job.seconds,
+    silentSeconds: job.silentSeconds,
+    knockUrl,
     command,
-    env: { ...env, WORK_DIR: join(target, 'work'), RUN_TOKEN_FILE: join(target, 'secret', 'token') },
+    env: {
+      ...env,
+      WORK_DIR: join(target, 'work'),
+      RUN_TOKEN_FILE: join(target, 'secret', 'token'),
+      HEARTBEAT_FILE: join(target, HEARTBEAT),
+    },
     user,
   }
   await writeFile(join(fresh, 'job.json'), JSON.stringify(file), { mode: 0o600 })
   await chmod(fresh, 0o711)
-  if (user !== undefined) for (const path of [work, secret, token]) await chown(path, user.uid, user.gid)
+  if (user !== undefined) for (const path of [work, secret, token, heartbeat]) await chown(path, user.uid, user.gid)
 }
 
 async function view(folder: string): Promise<JobView | undefined> {
   const job = await json<JobFile>(join(folder, 'job.json'))
   if (job === undefined) return undefined
   const { uid, run } = job
-  const end = await json<{ how: string }>(join(folder, 'end.json'))
-  if (end !== undefined) return { uid, run, state: 'ended', end: end.how }
+  const end = await json<JobEnd>(join(folder, 'end.json'))
+  if (end !== undefined)
+    return { uid, run, state: 'ended', end: end.how, ...(end.cause !== undefined && { cause: end.cause }) }
   const pid = Number(await text(join(folder, 'supervisor.pid')))
   if (!pid) return { uid, run, state: 'waiting' }
   if (await watches(pid, folder)) return { uid, run, state: 'running' }
   return { uid, run, state: 'ended', end: 'whoever watched over the agent was killed' }
 }
 
-/** Ends the process group of an agent whose supervisor was killed. Its time of birth tells it from a later owner of the pid. */
+/** Ends the processes of an agent whose supervisor was killed. Its time of birth tells its group from a later owner of the pid. */
 async function killOrphan(folder: string): Promise<void> {
   if ((await text(join(folder, 'end.json'))) !== undefined) return
   const [pid, born] = ((await text(join(folder, 'agent.pid'))) ?? '').split(' ')
-  if (!pid || !born || bornAt(await text(`/proc/${pid}/stat`)) !== born) return
-  try {
-    process.kill(-Number(pid), 'SIGKILL')
-  } catch {
-    // It went by itself.
+  if (pid && born && bornAt(await text(`/proc/${pid}/stat`)) === born) {
+    try {
+      process.kill(-Number(pid), 'SIGKILL')
+    } catch {
+      // It went by itself.
+    }
   }
+  await killProcesses(folder, (await json<JobFile>(join(folder, 'job.json')))?.user?.uid)
 }
 
 /** Field 22 of `/proc/<pid>/stat`, clock ticks since boot; the name of the program before it may hold anything. */

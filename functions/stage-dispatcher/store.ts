@@ -74,21 +74,24 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
     },
 
     async fail(writer, seen, reason, detail) {
-      if ((await lockRun(writer.tx, seen.id)).version !== seen.version) return
+      if ((await lockRun(writer.tx, seen.id)).version !== seen.version) return false
       await endRun(writer, seen.id, {
         state: 'failed',
         reason,
         ...(detail !== undefined && { detail }),
         type: EVENT_TYPES.runFailed,
       })
+      return true
     },
 
     async lose(writer, seen, again, detail) {
       const { tx } = writer
       // The result may have come in since the launcher was asked.
-      if ((await lockRun(tx, seen.id)).version !== seen.version) return
-      if (!again)
-        return endRun(writer, seen.id, { state: 'failed', reason: 'agent_lost', detail, type: EVENT_TYPES.runFailed })
+      if ((await lockRun(tx, seen.id)).version !== seen.version) return false
+      if (!again) {
+        await endRun(writer, seen.id, { state: 'failed', reason: 'agent_lost', detail, type: EVENT_TYPES.runFailed })
+        return true
+      }
       const attempts = await closeAttempts(tx, seen.id, 'lost', detail)
       const run = await tx
         .updateTable('runs')
@@ -102,6 +105,7 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
           ...(attempts[0] && { attempt: attempts[0].attempt }),
         }),
       )
+      return true
     },
 
     async announceWait({ tx, emit: say }, runId) {
@@ -139,9 +143,9 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
       })
     },
 
-    async due(graceSeconds) {
+    async due(which) {
       // Attempt and run in one statement: read apart, a result in between would make a finished attempt look lost.
-      const rows = await db
+      const open = db
         .selectFrom('attempts')
         .innerJoin('runs', 'runs.id', 'attempts.run_id')
         .selectAll('runs')
@@ -155,13 +159,19 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
         ])
         .where('attempts.state', 'in', ['intended', 'created'])
         .where('runs.state', 'in', ['starting', 'running'])
-        .where((when) =>
-          when.or([
-            when('attempts.created_at', '<=', sql<Date>`now() - make_interval(secs => ${graceSeconds})`),
-            when('attempts.deadline_at', '<=', sql<Date>`now()`),
-          ]),
-        )
-        .execute()
+      const due =
+        'job' in which
+          ? open.where(
+              sql<boolean>`exists (select from intents where kind = 'job' and name = ${which.job}
+                and intents.run_id = attempts.run_id and intents.attempt = attempts.attempt)`,
+            )
+          : open.where((when) =>
+              when.or([
+                when('attempts.created_at', '<=', sql<Date>`now() - make_interval(secs => ${which.graceSeconds})`),
+                when('attempts.deadline_at', '<=', sql<Date>`now()`),
+              ]),
+            )
+      const rows = await due.execute()
       return rows.map(({ attempt, known, deadlinePassed, ...run }) => ({
         run,
         attempt: { attempt, state: known, deadlinePassed },

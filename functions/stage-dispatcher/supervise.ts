@@ -10,14 +10,19 @@ import {
   watch,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { bornAt, type JobFile } from './process-launcher.ts'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { killProcesses } from './job-processes.ts'
+import { bornAt, HEARTBEAT, type JobEnd, type JobFile } from './process-launcher.ts'
 
 /** What a timer can count; a longer one would fire at once. */
 const LONGEST_MS = 2 ** 31 - 1
 
 /** From SIGTERM to SIGKILL, milliseconds. */
 const GRACE_MS = 5_000
+
+/** Pauses between the knocks at the dispatcher's door, milliseconds: what is longer away hears of it by its sweep. */
+const KNOCKS_MS = [0, 250, 1_000, 2_000]
 
 const [, , folder = ''] = process.argv
 const path = (name: string) => join(folder, name)
@@ -55,25 +60,34 @@ if (child.pid !== undefined) {
   writeFileSync(path('agent.pid'), `${child.pid} ${bornAt(readFileSync(`/proc/${child.pid}/stat`, 'utf8'))}`)
 }
 
-let why: string | undefined
-const end = (reason: string) => {
+let why: Omit<JobEnd, 'at'> | undefined
+const end = (reason: Omit<JobEnd, 'at'>) => {
   if (why !== undefined) return
   why = reason
   signal('SIGTERM')
   setTimeout(() => signal('SIGKILL'), GRACE_MS)
 }
-const deadline = setTimeout(() => end('it took longer than it may'), Math.min(job.seconds * 1_000, LONGEST_MS))
-const watcher = watch(folder, () => existsSync(path('stop')) && end('it was stopped'))
-if (existsSync(path('stop'))) end('it was stopped')
-process.on('SIGTERM', () => end('it was stopped'))
-process.on('SIGINT', () => end('it was stopped'))
+const stopped = () => end({ how: 'it was stopped' })
+const after = (seconds: number, reason: Omit<JobEnd, 'at'>) =>
+  setTimeout(() => end(reason), Math.min(seconds * 1_000, LONGEST_MS))
+const deadline = after(job.seconds, { how: 'it took longer than it may', cause: 'deadline' })
+const silence = after(job.silentSeconds, {
+  how: `it gave no sign of life for ${job.silentSeconds} seconds`,
+  cause: 'silence',
+})
+const watcher = watch(folder, (_, name) => {
+  // Timers count time of the machine being awake, so a suspended one does not make an agent look silent.
+  if (name === HEARTBEAT) silence.refresh()
+  else if (existsSync(path('stop'))) stopped()
+})
+if (existsSync(path('stop'))) stopped()
+process.on('SIGTERM', stopped)
+process.on('SIGINT', stopped)
 
-child.once('error', (error) => finish(`it could not be started: ${error.message}`))
+child.once('error', (error) => void finish({ how: `it could not be started: ${error.message}` }))
 child.once('exit', (status, killed) => {
-  clearTimeout(deadline)
-  // Whatever the agent left running in its group.
-  signal('SIGKILL')
-  finish(why ?? (killed === null ? `it ended with status ${status}` : `it was killed by ${killed}`))
+  const how = killed === null ? `it ended with status ${status}` : `it was killed by ${killed}`
+  void finish(why ?? { how })
 })
 
 function signal(name: 'SIGTERM' | 'SIGKILL'): void {
@@ -85,9 +99,27 @@ function signal(name: 'SIGTERM' | 'SIGKILL'): void {
   }
 }
 
-function finish(how: string): void {
+/** Ends whatever the agent left running, in its group or not, writes down how it ended, and says that there is something to read. */
+async function finish(reason: Omit<JobEnd, 'at'>): Promise<void> {
+  clearTimeout(deadline)
+  clearTimeout(silence)
   watcher.close()
-  writeFileSync(path('end.json.new'), JSON.stringify({ how, at: new Date().toISOString() }))
+  signal('SIGKILL')
+  await killProcesses(folder, job.user?.uid)
+  writeFileSync(path('end.json.new'), JSON.stringify({ ...reason, at: new Date().toISOString() } satisfies JobEnd))
   renameSync(path('end.json.new'), path('end.json'))
+  await knock()
   process.exit(0)
+}
+
+/** The knock says nothing: whoever hears it looks for itself. One that nobody hears costs a sweep. */
+async function knock(): Promise<void> {
+  if (job.knockUrl === undefined) return
+  for (const wait of KNOCKS_MS) {
+    await pause(wait)
+    const url = `${job.knockUrl}/jobs/${basename(folder)}/ended`
+    const heard = await fetch(url, { method: 'POST', signal: AbortSignal.timeout(10_000) }).catch(() => undefined)
+    await heard?.body?.cancel()
+    if (heard !== undefined && heard.status < 500) return
+  }
 }

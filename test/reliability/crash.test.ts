@@ -44,6 +44,16 @@ describe('a process that is killed', () => {
     },
   )
 
+  test.for(['dispatcher.before-verdict-commit', 'dispatcher.after-verdict'])(
+    '%s (C10): the agent was killed and its attempt judged once; the next one does the work',
+    async (point, { db, databaseUrl }) => {
+      const change = { dies: 1, files: { 'hello.txt': 'hello\n' } }
+      await runThroughCrash({ db, databaseUrl, crashPoint: point, change })
+      const attempts = await db.selectFrom('attempts').select('state').orderBy('attempt').execute()
+      expect(attempts.map(({ state }) => state)).toEqual(['lost', 'finished'])
+    },
+  )
+
   // The agent comes again and is not kept waiting by the stream that died; what that one reserved stays charged.
   test.for([
     ['model.after-reserve', 1],

@@ -67,7 +67,7 @@ const guards: readonly Guard[] = [
     guard: 'C10: a run whose result came in meanwhile is not lost',
     scenario: loseLate,
     file: dispatcherStore,
-    edits: [['if ((await lockRun(tx, seen.id)).version !== seen.version) return if (!again)', 'if (!again)']],
+    edits: [['if ((await lockRun(tx, seen.id)).version !== seen.version) return false if (!again)', 'if (!again)']],
     fails: /state of a run with its result/,
   },
   {
@@ -126,7 +126,15 @@ async function createTwice({ load }: Stage): Promise<void> {
   const supervisor = join(directory, 'nobody.mjs')
   writeFileSync(supervisor, '')
   const jobs = processLauncher({ directory, supervisor, command: ['true'], env: {} })
-  const job = { name: 'run-a', run: 'a', attempt: 1, image: 'agent', seconds: 60, tokens: { run: 'r', model: 'm' } }
+  const job = {
+    name: 'run-a',
+    run: 'a',
+    attempt: 1,
+    image: 'agent',
+    seconds: 60,
+    silentSeconds: 60,
+    tokens: { run: 'r', model: 'm' },
+  }
   const first = await jobs.create(job)
   expect(first).toMatchObject({ kind: 'created', run: 'a' })
   expect(await jobs.create(job), 'second creation').toEqual({ ...first, kind: 'exists' })
@@ -164,7 +172,7 @@ async function loseLate({ db, load }: Stage): Promise<void> {
     .set({ state: 'publishing', version: sql`version + 1` })
     .execute()
   const dispatch = store(db, runTokenKey)
-  await dispatch.write((writer) => dispatch.lose(writer, seen, true, 'gone'))
+  await dispatch.write(async (writer) => void (await dispatch.lose(writer, seen, true, 'gone')))
   const { state } = await db.selectFrom('runs').select('state').where('id', '=', id).executeTakeFirstOrThrow()
   expect(state, 'state of a run with its result').toBe('publishing')
 }

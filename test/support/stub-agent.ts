@@ -1,9 +1,13 @@
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 
 // An agent that thinks nothing: it takes its input and hands in one small change. What it does is told by CHANGE, a JSON
 // object of path to text; `{"hangs": n}` makes the first n attempts wait for ever, `{"exit": n}` ends at once without a result,
 // `{"asks": true}` asks the model first, `{"obeys": true}` does what the issue's text says: JSON with `files` and `message`.
+// `{"dies": n}`: the first n attempts are killed as the kernel would. While it hangs:
+// `deaf` ignores SIGTERM, `daemon` has started something that left its group and session (its pid is in the file `daemon`),
+// `stops` has stopped itself, `spends` asks the model again and again, whatever it is answered.
 const {
   RUN_GATEWAY_URL: gateway = '',
   MODEL_GATEWAY_URL: model = '',
@@ -16,6 +20,11 @@ const change = JSON.parse(CHANGE) as {
   exit?: number
   asks?: boolean
   obeys?: boolean
+  dies?: number
+  deaf?: boolean
+  daemon?: boolean
+  stops?: boolean
+  spends?: boolean
 }
 const [token, modelToken] = readFileSync(tokenFile, 'utf8').split('\n')
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -48,6 +57,16 @@ const ask = async (): Promise<void> => {
   process.exit(1)
 }
 
+const spend = (): Promise<unknown> =>
+  fetch(`${model}/v1/responses`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${modelToken}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ stream: true, input: 'Say hello.' }),
+  })
+    .then((response) => response.text())
+    .catch(() => undefined)
+
+if (change.deaf === true) process.on('SIGTERM', () => undefined)
 const answer = await call('GET', 'input')
 if (answer.status !== 200) process.exit(1)
 const input = (await answer.json()) as {
@@ -56,6 +75,14 @@ const input = (await answer.json()) as {
 }
 if (change.exit !== undefined) process.exit(change.exit)
 if (change.asks === true) await ask()
+if (change.daemon === true) {
+  const daemon = spawn('setsid', ['sh', '-c', 'trap "" TERM; while :; do sleep 60; done'], { stdio: 'ignore' })
+  daemon.unref()
+  writeFileSync('daemon', `${daemon.pid}\n`)
+}
+if (input.attempt <= (change.dies ?? 0)) process.kill(process.pid, 'SIGKILL')
+if (change.stops === true) process.kill(process.pid, 'SIGSTOP')
+if (change.spends === true) for (;;) await spend()
 if (input.attempt <= (change.hangs ?? 0)) await new Promise(() => setInterval(() => {}, 1_000))
 await call('POST', 'progress', JSON.stringify({ sequence: 1, kind: 'command', text: 'working' }))
 const content = change.obeys === true ? await call('GET', `blobs/${input.manifest.content}`) : undefined
