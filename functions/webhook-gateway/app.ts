@@ -9,20 +9,27 @@ import { webhookGateway } from './handler.ts'
 import { refuse } from './headers.ts'
 import { createSecrets } from './secrets.ts'
 import { store } from './store.ts'
+import { throttled } from './throttle.ts'
 
 /** Where the hooks' secrets are mounted, one file per secret name. */
 export interface Config {
   readonly secretsDir: string
+  /** Proxies of our own in front, see throttle.ts. Undefined: whoever is in front limits floods. */
+  readonly trustedProxies?: number | undefined
 }
 
 const ROUTE = '/hooks/github/:hook'
 
 /** A forge's webhook becomes an inbox row and an event, or a problem document. Nothing here reads a body but the handler. */
-export function create({ secretsDir }: Config, { db, relay, log }: { db: Db; relay: Relay; log: Log }): App {
+export function create(
+  { secretsDir, trustedProxies }: Config,
+  { db, relay, log }: { db: Db; relay: Relay; log: Log },
+): App {
   const app = new Hono()
   const receive = webhookGateway({ storage: store(db), secrets: createSecrets(secretsDir), relay, log })
 
   app.get('/healthz', () => new Response('ok'))
+  if (trustedProxies !== undefined) app.use(ROUTE, throttled(trustedProxies))
   app.post(ROUTE, (c) => receive(c.req.param('hook'), c.req.raw))
   app.all(ROUTE, () => refuse(405, 'method_not_allowed', 'Method not allowed', undefined, { allow: 'POST' }))
   app.notFound(() => refuse(404, 'not_found', 'Not found'))
@@ -32,5 +39,5 @@ export function create({ secretsDir }: Config, { db, relay, log }: { db: Db; rel
     const seconds = error instanceof RetryLater ? Math.max(1, error.seconds) : 5
     return problem({ status: 503, code: 'retry_later', title: 'Temporary failure' }, { 'retry-after': String(seconds) })
   })
-  return { fetch: (request) => app.fetch(request), close: () => db.destroy() }
+  return { fetch: (request, bindings) => app.fetch(request, bindings), close: () => db.destroy() }
 }

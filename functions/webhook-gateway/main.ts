@@ -8,9 +8,19 @@ import { createRelay } from '#shared/outbox/relay.ts'
 import { create } from './app.ts'
 import { createBreaker } from './breaker.ts'
 
-const env = readEnv(v.object({ ...common, SECRETS_DIR: v.pipe(v.string(), v.minLength(1)) }))
+const env = readEnv(
+  v.object({
+    ...common,
+    SECRETS_DIR: v.pipe(v.string(), v.minLength(1)),
+    TRUSTED_PROXIES: v.optional(v.pipe(v.string(), v.toNumber(), v.integer(), v.minValue(0), v.maxValue(10))),
+  }),
+)
 const log = createLog('webhook-gateway', env.LOG_LEVEL)
 const db = connect(env.DATABASE_URL, { name: 'webhook-gateway' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 300, post: createBreaker(post) })
 
-await serve(create({ secretsDir: env.SECRETS_DIR }, { db, relay, log }), { port: env.PORT, host: env.HOST, log })
+await serve(create({ secretsDir: env.SECRETS_DIR, trustedProxies: env.TRUSTED_PROXIES }, { db, relay, log }), {
+  port: env.PORT,
+  host: env.HOST,
+  log,
+})

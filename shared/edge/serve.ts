@@ -1,11 +1,12 @@
-import { createAdaptorServer } from '@hono/node-server'
+import { createAdaptorServer, type HttpBindings } from '@hono/node-server'
 import type { AddressInfo } from 'node:net'
 import type { Server, ServerResponse } from 'node:http'
 import type { Log } from '#shared/log.ts'
 
 /** A function's app: what answers requests and what has to be let go at the end. */
 export interface App {
-  fetch(request: Request): Response | Promise<Response>
+  /** `bindings` are there when the request came through `listen`. */
+  fetch(request: Request, bindings?: Partial<HttpBindings>): Response | Promise<Response>
   close(): Promise<void>
 }
 
@@ -15,7 +16,7 @@ export interface ServeOptions {
   readonly log: Log
   /** The address to listen on; default every one, as a pod has to. */
   readonly host?: string | undefined
-  /** From the first byte of a request to its last; default 10 s. */
+  /** From the first byte of a request to its last; default 9 s, looked at every second, so that ten are never passed. */
   readonly requestTimeoutMs?: number
 }
 
@@ -31,10 +32,10 @@ const DRAIN_MS = 9_000
 /** Listens until closed. Closing lets requests under way finish, at most 9 s, then closes the app. */
 export async function listen(
   app: App,
-  { port, host, requestTimeoutMs = 10_000 }: Omit<ServeOptions, 'log'>,
+  { port, host, requestTimeoutMs = 9_000 }: Omit<ServeOptions, 'log'>,
 ): Promise<Served> {
   const server = createAdaptorServer({
-    fetch: (request) => app.fetch(request),
+    fetch: (request, bindings) => app.fetch(request, bindings as HttpBindings),
     serverOptions: {
       requestTimeout: requestTimeoutMs,
       headersTimeout: Math.min(requestTimeoutMs, 10_000),

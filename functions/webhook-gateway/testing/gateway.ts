@@ -32,7 +32,11 @@ export interface Gateway {
 }
 
 /** Starts one replica. Without a broker its events stay in the outbox. */
-export async function startGateway(databaseUrl: string, brokerUrl = 'http://127.0.0.1:9'): Promise<Gateway> {
+export async function startGateway(
+  databaseUrl: string,
+  brokerUrl = 'http://127.0.0.1:9',
+  trustedProxies?: number,
+): Promise<Gateway> {
   const secretsDir = await mkdtemp(join(tmpdir(), 'webhook-gateway-'))
   const setSecret = (name: string, secret: string) => writeFile(join(secretsDir, name), secret)
   await setSecret('main', SECRET)
@@ -40,7 +44,7 @@ export async function startGateway(databaseUrl: string, brokerUrl = 'http://127.
   const log = createLog('webhook-gateway', 'info', { write: (line) => void lines.push(line) })
   const db = connect(databaseUrl, { name: 'webhook-gateway' })
   const relay = createRelay({ db, brokerUrl, deadlineMs: 300, post: createBreaker(post) })
-  const served = await listen(create({ secretsDir }, { db, relay, log }), { port: 0 })
+  const served = await listen(create({ secretsDir, trustedProxies }, { db, relay, log }), { port: 0 })
   let stopped: Promise<void> | undefined
   const stop = () => (stopped ??= served.close())
   onTestFinished(async () => {
