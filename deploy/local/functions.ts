@@ -11,12 +11,14 @@ import { create as statusReporter } from '../../functions/status-reporter/app.ts
 import { create as webhookGateway } from '../../functions/webhook-gateway/app.ts'
 import { createBreaker } from '../../functions/webhook-gateway/breaker.ts'
 import { connect } from '#shared/db/connect.ts'
+import { sharedPace } from '#shared/db/pace.ts'
 import { listen, type App, type Served } from '#shared/edge/serve.ts'
 import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
 import { createGitHub } from '#shared/forge/github/client.ts'
 import { createLog, type Log } from '#shared/log.ts'
 import { post } from '#shared/outbox/post.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
+import type { Rates } from '#shared/pace.ts'
 import { defaultWorkflow } from '#shared/workflow/default-workflow.ts'
 
 /** Every function, by the name of its folder and its Knative Service. */
@@ -40,7 +42,12 @@ export interface FunctionsOptions {
   readonly brokerUrl: string
   /** Port of each function; they stay the same over restarts, as Services do. */
   readonly ports: Readonly<Record<FunctionName, number>>
-  readonly forge: { readonly url: string; readonly authDir: string }
+  readonly forge: {
+    readonly url: string
+    readonly authDir: string
+    /** Left out: the forge's own. */
+    readonly rates?: Rates
+  }
   readonly secretsDir: string
   readonly model: {
     readonly url: string
@@ -73,7 +80,8 @@ export async function startFunctions(
     const db = connect(options.databaseUrl, { name })
     const guarded = name === 'webhook-gateway' ? createBreaker(post) : post
     const relay = createRelay({ db, brokerUrl: options.brokerUrl, deadlineMs, post: guarded })
-    return { log, db, relay, github: createGitHub({ instance: forge.url, auth, log }) }
+    const pace = sharedPace(db, forge.url, forge.rates)
+    return { log, db, relay, github: createGitHub({ instance: forge.url, auth, log, pace }) }
   }
   const launcher = processLauncher({
     ...options.launcher,

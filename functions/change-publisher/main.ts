@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { connect } from '#shared/db/connect.ts'
+import { sharedPace } from '#shared/db/pace.ts'
 import { serve } from '#shared/edge/serve.ts'
 import { common, forge, readEnv } from '#shared/env.ts'
 import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
@@ -13,7 +14,8 @@ const log = createLog('change-publisher', env.LOG_LEVEL)
 const db = connect(env.DATABASE_URL, { name: 'change-publisher' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
 const auth = readGitHubAuth(env.FORGE_AUTH_DIR)
-const github = createGitHub({ instance: env.GITHUB_URL, auth, log })
+const pace = sharedPace(db, env.GITHUB_URL)
+const github = createGitHub({ instance: env.GITHUB_URL, auth, log, pace })
 
 await serve(create({ canaries: [auth.kind === 'token' ? auth.token : auth.privateKey] }, { db, relay, log, github }), {
   port: env.PORT,

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { connect } from '#shared/db/connect.ts'
+import { sharedPace } from '#shared/db/pace.ts'
 import { serve } from '#shared/edge/serve.ts'
 import { common, forge, readEnv } from '#shared/env.ts'
 import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
@@ -17,7 +18,8 @@ const env = readEnv(v.object({ ...common, ...forge, MODELS: List, MODEL: v.optio
 const log = createLog('label-router', env.LOG_LEVEL)
 const db = connect(env.DATABASE_URL, { name: 'label-router' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
-const github = createGitHub({ instance: env.GITHUB_URL, auth: readGitHubAuth(env.FORGE_AUTH_DIR), log })
+const pace = sharedPace(db, env.GITHUB_URL)
+const github = createGitHub({ instance: env.GITHUB_URL, auth: readGitHubAuth(env.FORGE_AUTH_DIR), log, pace })
 const workflow = await defaultWorkflow()
 
 await serve(create({ workflow, models: env.MODELS, model: env.MODEL }, { db, relay, log, github }), {

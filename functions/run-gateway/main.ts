@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { connect } from '#shared/db/connect.ts'
+import { sharedPace } from '#shared/db/pace.ts'
 import { serve } from '#shared/edge/serve.ts'
 import { BaseUrl, common, forge, readEnv, TokenKey } from '#shared/env.ts'
 import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
@@ -14,7 +15,8 @@ const env = readEnv(
 const log = createLog('run-gateway', env.LOG_LEVEL)
 const db = connect(env.DATABASE_URL, { name: 'run-gateway' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
-const github = createGitHub({ instance: env.GITHUB_URL, auth: readGitHubAuth(env.FORGE_AUTH_DIR), log })
+const pace = sharedPace(db, env.GITHUB_URL)
+const github = createGitHub({ instance: env.GITHUB_URL, auth: readGitHubAuth(env.FORGE_AUTH_DIR), log, pace })
 
 await serve(create({ tokenKey: env.RUN_TOKEN_KEY, gitUrl: env.GIT_URL }, { db, relay, log, github }), {
   port: env.PORT,

@@ -32,6 +32,10 @@ export const recorded = {
   blobs: 'content by its digest; rows name the digests',
   uploads: 'content on its way; the result of the attempt names what counts',
   comments: 'queue and lease of the service comment; that there is one is an intent',
+  hook_checks: 'how far the forge was asked; what it led to is an inbox row',
+  redeliveries: 'what the forge was asked for; what came is an inbox row',
+  label_scans: 'how far the forge was asked; what it led to is an event',
+  forge_pace: 'what may be asked of the forge just now',
 } as const satisfies { readonly [T in Table]: Left<T> | string }
 
 /** A table that is rebuilt from the ledger. */

@@ -216,6 +216,42 @@ export interface Database {
     lease: string | null
     lease_until: Time | null
   }
+  hook_checks: {
+    hook_id: string
+    forge_hook_id: string
+    next_check_at: Default<Time>
+    checked_until: Default<Time>
+    cursor: string | null
+    listed_from: Time | null
+    problem: string | null
+  }
+  redeliveries: {
+    hook_id: string
+    delivery_id: string
+    attempt_id: string
+    repository_id: string | null
+    delivered_at: Time
+    state: Generated<'missing' | 'given_up'>
+    requests: Generated<number>
+    due_at: Default<Time>
+    found_at: Default<Time>
+  }
+  label_scans: {
+    project_id: string
+    next_scan_at: Time
+    scanned_until: Time
+    page: number | null
+    listed_from: Time | null
+  }
+  forge_pace: {
+    instance: string
+    account: string
+    points_until: Time
+    minute_until: Time
+    hour_until: Time
+    silent_until: Time
+    strikes: Generated<number>
+  }
   ledger: { seq: number; outbox_id: string; previous: string; hash: string; entry: string }
   accounting: {
     accepted: number

@@ -8,6 +8,8 @@ import { startChild, type Child } from './child.ts'
 import { startForgeWorld, TOKEN_KEY, type ForgeWorld } from './forge-world.ts'
 import type { Ground } from './ground.ts'
 
+const free = { burst: 1_000_000, everyMs: 1 }
+
 /** The local stack as `npm start` runs it, but that all functions are a process of their own, to be measured. */
 export interface LocalStack {
   readonly world: ForgeWorld
@@ -38,7 +40,8 @@ export async function startLocalStack(ground: Ground): Promise<LocalStack> {
     databaseUrl,
     brokerUrl: broker.url,
     ports,
-    forge: { url: world.forgeUrl, authDir: world.authDir },
+    // What the forge allows in a minute is no speed of ours.
+    forge: { url: world.forgeUrl, authDir: world.authDir, rates: { points: free, minute: free, hour: free } },
     secretsDir: world.secretsDir,
     model: { url: 'http://127.0.0.1:9', key: '', names: ['gpt-5.4-mini'] },
     tokenKey: TOKEN_KEY,

@@ -3,12 +3,14 @@ import { retry } from '@octokit/plugin-retry'
 import { throttling } from '@octokit/plugin-throttling'
 import { PermanentError, RetryLater } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
+import { SILENCE, type Pace } from '#shared/pace.ts'
 import { numeric } from './address.ts'
 import type { RepositoryRef } from './address.ts'
 import { appTokens } from './app-token.ts'
 import { forgeClock } from './forge-clock.ts'
-import { NotThere, failure, rateLimitSeconds } from './failure.ts'
-import { createLimits } from './limits.ts'
+import { NotThere, failure, rateLimit } from './failure.ts'
+import { paced } from './limits.ts'
+import { localPace } from './meter.ts'
 
 export type { RepositoryRef } from './address.ts'
 export type { Octokit } from '@octokit/core'
@@ -51,12 +53,15 @@ export function createGitHub(options: {
   readonly instance: string
   readonly auth: GitHubAuth
   readonly log: Log
+  /** What keeps this client below the forge's limits; left out: this process alone. */
+  readonly pace?: Pace
   readonly userAgent?: string
   readonly fetch?: typeof globalThis.fetch
 }): GitHub {
   const { auth, log } = options
   const instance = apiRoot(options.instance)
-  const limits = createLimits()
+  const pace = options.pace ?? localPace()
+  const groups = paced(pace)
   const clock = forgeClock(options.fetch ?? globalThis.fetch)
   const octokitLog = {
     debug: (message: string) => log.debug(message),
@@ -66,16 +71,18 @@ export function createGitHub(options: {
   }
 
   function client(id: string, token: ((refresh: boolean) => Promise<string>) | undefined): Octokit {
-    const onLimit = (seconds: number, _: unknown, __: unknown, count: number): boolean => {
-      limits.pause(id, seconds)
-      return seconds <= ATTEMPT_MS / 1000 && count === 0
+    // A short silence is waited out once; the request was refused, not applied.
+    const onLimit = async (seconds: number, _: unknown, __: unknown, count: number): Promise<boolean> => {
+      if (seconds > ATTEMPT_MS / 1000 || count > 0) return false
+      await pace.silence(id, seconds)
+      return true
     }
     const octokit = new Client({
       baseUrl: instance,
       userAgent: options.userAgent ?? 'codex-k8s',
       log: octokitLog,
       request: { fetch: oneAttempt(clock.fetch) },
-      throttle: { id, ...limits.groups, onRateLimit: onLimit, onSecondaryRateLimit: onLimit },
+      throttle: { id, ...groups, onRateLimit: onLimit, onSecondaryRateLimit: onLimit },
       retry: {
         retries: 2,
         doNotRetry: [400, 401, 403, 404, 409, 410, 422, 429, 451],
@@ -109,9 +116,11 @@ export function createGitHub(options: {
         if (answer.status !== 204 && typeof answer.data !== 'object') throw new RetryLater(`${what}: unreadable answer`)
         return answer
       } catch (error) {
-        const seconds = rateLimitSeconds(error)
-        if (seconds !== undefined) limits.pause(id, seconds)
-        throw failure(error, what)
+        const limit = rateLimit(error)
+        if (limit === undefined) throw failure(error, what)
+        // Without a database nothing is granted either.
+        const seconds = await pace.silence(id, limit.seconds).catch(() => limit.seconds ?? SILENCE.unnamed)
+        throw new RetryLater(`${what}: rate limited`, { seconds: Math.ceil(seconds) })
       }
     })
     return octokit

@@ -1,4 +1,5 @@
 import { PermanentError, RetryLater } from '#shared/errors.ts'
+import { SILENCE } from '#shared/pace.ts'
 
 /**
  * GitHub understood the request and refused what is in it (400, 413, 422). Capabilities turn the refusals they expect into values; one
@@ -35,31 +36,26 @@ interface HttpFailure extends Error {
 const isHttpFailure = (error: unknown): error is HttpFailure =>
   error instanceof Error && 'status' in error && typeof error.status === 'number'
 
-/** Seconds. GitHub asks for at least a minute where it names no time, and no limit of its lasts longer than an hour. */
-const NO_TIME_NAMED = 60
-const LONGEST = 3_600
-
-/** Seconds to wait (1 to 3,600) if the answer is a rate limit, primary or secondary; undefined if it is something else. */
-export function rateLimitSeconds(error: unknown, now = Date.now()): number | undefined {
+/** A rate limit, primary or secondary, with the seconds that GitHub named (1 to 3,600); undefined if the answer is something else. */
+export function rateLimit(error: unknown, now = Date.now()): { readonly seconds: number | undefined } | undefined {
   if (!isHttpFailure(error) || (error.status !== 403 && error.status !== 429)) return undefined
   const headers = error.response?.headers ?? {}
+  const isUsedUp = headers['x-ratelimit-remaining'] === '0'
   const after = Number(headers['retry-after'] ?? Number.NaN)
   // A second more, because the forge's clock is not ours.
   const untilReset = Number(headers['x-ratelimit-reset'] ?? Number.NaN) - now / 1000 + 1
-  const named = [after, ...(headers['x-ratelimit-remaining'] === '0' ? [untilReset, NO_TIME_NAMED] : [])]
-  const asked = named.find((seconds) => Number.isFinite(seconds))
-  if (asked !== undefined) return Math.min(LONGEST, Math.max(1, Math.ceil(asked)))
-  return error.status === 429 || /secondary rate|abuse/i.test(error.message) ? NO_TIME_NAMED : undefined
+  const named = [after, ...(isUsedUp ? [untilReset] : [])].find((seconds) => Number.isFinite(seconds))
+  if (named !== undefined) return { seconds: Math.min(SILENCE.longest, Math.max(1, Math.ceil(named))) }
+  const isLimit = isUsedUp || error.status === 429 || /secondary rate|abuse/i.test(error.message)
+  return isLimit ? { seconds: undefined } : undefined
 }
 
 /**
- * What leaves this folder for an octokit error: `Refused`, `NotThere`, or RetryLater for all that says nothing about the question (rate
- * limits, 401, 403, 5xx, timeouts, resets). 401 and 403 are about our credentials and get repaired by a person: the run waits.
+ * What leaves this folder for an octokit error that is no rate limit: `Refused`, `NotThere`, or RetryLater for all that says nothing about
+ * the question (401, 403, 5xx, timeouts, resets). 401 and 403 are about our credentials and get repaired by a person: the run waits.
  */
 export function failure(error: unknown, what: string): Error {
   if (error instanceof PermanentError || error instanceof RetryLater) return error
-  const seconds = rateLimitSeconds(error)
-  if (seconds !== undefined) return new RetryLater(`${what}: rate limited`, { seconds })
   if (!isHttpFailure(error)) return new RetryLater(`${what}: ${sentence(error)}`, { seconds: 10 })
   const message = `${what}: ${error.status} ${sentence(error)}`
   if (error.status === 401 || error.status === 403) return new RetryLater(message, { seconds: 60 })

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import pino from 'pino'
 import { onTestFinished } from 'vitest'
+import type { Pace } from '#shared/pace.ts'
 import { createGitHub } from '../client.ts'
 import type { GitHubAuth } from '../client.ts'
 
@@ -30,6 +31,7 @@ export const SECRET = 'ghp_thisMayNeverBeSeen'
 export async function scripted(
   answer: (seen: Seen, count: number) => Answer,
   auth: GitHubAuth = { kind: 'token', token: SECRET },
+  pace?: Pace,
 ) {
   const seen: Seen[] = []
   const server = createServer((request, response) => {
@@ -55,7 +57,7 @@ export async function scripted(
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const logged: string[] = []
   const log = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) })
-  const github = createGitHub({ instance: url, auth, log })
+  const github = createGitHub({ instance: url, auth, log, ...(pace && { pace }) })
   return { url, seen, logged, github, octokit: github.for(repo) }
 }
 
