@@ -72,9 +72,10 @@ export function createGitHub(options: {
 
   function client(id: string, token: ((refresh: boolean) => Promise<string>) | undefined): Octokit {
     // A short silence is waited out once; the request was refused, not applied.
-    const onLimit = async (seconds: number, _: unknown, __: unknown, count: number): Promise<boolean> => {
+    const onLimit = (seconds: number, _: unknown, __: unknown, count: number): boolean => {
       if (seconds > ATTEMPT_MS / 1000 || count > 0) return false
-      await pace.silence(id, seconds)
+      // Told to the others while this one waits; where that fails, this one keeps the silence all the same.
+      pace.silence(id, seconds).catch(() => {})
       return true
     }
     const octokit = new Client({
