@@ -17,7 +17,7 @@ function held() {
 describe('what is done in groups', () => {
   test('goes at once when nothing is under way, and together when something is', async () => {
     const { run, finish, sizes } = held()
-    const { add } = grouped({ run, lanes: 1 })
+    const { add } = grouped({ run })
     const first = add(1)
     await eventually(() => sizes().length === 1, { what: 'the first group' })
     const rest = [add(2), add(3), add(4)]
@@ -29,23 +29,39 @@ describe('what is done in groups', () => {
     expect(sizes()).toEqual([[1], [2, 3, 4]])
   })
 
-  test('is never more than so many items, so much in size, and so many groups at once', async () => {
+  test('is never more than so many items, and so much in size', async () => {
     const { run, finish, sizes } = held()
-    const { add } = grouped({ run, lanes: 2, most: 3, size: { of: (item: number) => item, full: 10 } })
+    const { add } = grouped({ run, most: 3, size: { of: (item: number) => item, full: 10 } })
     const all = [1, 1, 1, 1, 50, 6, 5, 5].map(add)
-    await eventually(() => sizes().length === 2, { what: 'two groups' })
     for (let index = 0; index < 5; index += 1) {
       await eventually(() => sizes().length > index, { what: `group ${index}` })
-      expect(sizes().length).toBeLessThanOrEqual(index + 2)
       finish(index)
     }
     await Promise.all(all)
     expect(sizes()).toEqual([[1, 1, 1], [1], [50], [6], [5, 5]])
   })
 
+  test('sets out beside one other that takes long, and beside no more', async () => {
+    const { run, finish, sizes } = held()
+    const { add, waitedMs } = grouped({ run })
+    const stuck = add(1)
+    await eventually(() => sizes().length === 1, { what: 'the first group' })
+    const beside = add(2)
+    await eventually(() => sizes().length === 2, { what: 'the second group' })
+    const last = add(3)
+    await eventually(() => waitedMs() > 300, { what: 'a wait' })
+    expect(sizes()).toEqual([[1], [2]])
+    finish(1)
+    expect(await beside).toBe('done 2')
+    await eventually(() => sizes().length === 3, { what: 'the third group' })
+    finish(0)
+    finish(2)
+    expect(await Promise.all([stuck, last])).toEqual(['done 1', 'done 3'])
+  })
+
   test('fails together, and the next group is not part of it', async () => {
     const { groups, run, finish, sizes } = held()
-    const { add } = grouped({ run, lanes: 1 })
+    const { add } = grouped({ run })
     const [one, two] = [add(1), add(2)].map((each) => each.catch((error: Error) => error.message))
     await eventually(() => sizes().length === 1, { what: 'the first group' })
     const next = add(3)
@@ -58,7 +74,7 @@ describe('what is done in groups', () => {
 
   test('says how long the first in the queue has waited', async () => {
     const { run, finish, sizes } = held()
-    const { add, waitedMs } = grouped({ run, lanes: 1 })
+    const { add, waitedMs } = grouped({ run })
     const first = add(1)
     await eventually(() => sizes().length === 1, { what: 'the first group' })
     expect(waitedMs()).toBe(0)

@@ -2,13 +2,15 @@
 export interface GroupedOptions<Item, Result> {
   /** Does a group; the results are in the order of the items. When it fails, every item of the group has failed. */
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>
-  /** Groups under way at the same time, at most. */
-  readonly lanes: number
   /** Items of one group at most; default 64. */
   readonly most?: number
   /** Size of an item, and the sum at which a group is full: an item that is larger by itself goes alone. */
   readonly size?: { readonly of: (item: Item) => number; readonly full: number }
 }
+
+/** When a group that takes long no longer holds up the next one, milliseconds, and how many there are at most then. */
+const PATIENCE_MS = 100
+const LANES = 2
 
 /** Items that go together with whatever else came in the meantime. */
 export interface Grouped<Item, Result> {
@@ -23,13 +25,14 @@ interface Waiting<Item, Result> extends PromiseWithResolvers<Result> {
 }
 
 /**
- * What comes alone is done at once; what comes while the lanes are busy waits for the next group. So nothing waits for a
- * timer, and groups grow with the load.
+ * What comes alone is done at once; what comes while a group is under way is the next one. So nothing waits for a timer,
+ * and groups grow with the load. A second group sets out beside one that waits for a lock or on a dead connection.
  */
-export function grouped<Item, Result>({ run, lanes, most = 64, size }: GroupedOptions<Item, Result>) {
+export function grouped<Item, Result>({ run, most = 64, size }: GroupedOptions<Item, Result>) {
   const queue: Waiting<Item, Result>[] = []
   let underWay = 0
   let due = false
+  let since = -Infinity
 
   const take = (): Waiting<Item, Result>[] => {
     let count = 0
@@ -41,23 +44,26 @@ export function grouped<Item, Result>({ run, lanes, most = 64, size }: GroupedOp
   }
   const work = async () => {
     due = false
-    if (underWay === lanes || queue.length === 0) return
+    if (!mayStart()) return
     underWay += 1
+    since = performance.now()
     const group = take()
-    // What is left goes with another lane, if there is one.
-    schedule()
+    const patience = setTimeout(schedule, PATIENCE_MS)
     try {
       const results = await run(group.map(({ item }) => item))
       group.forEach((each, index) => each.resolve(results[index]!))
     } catch (error) {
       for (const each of group) each.reject(error)
     }
+    clearTimeout(patience)
     underWay -= 1
     schedule()
   }
+  const mayStart = () =>
+    queue.length > 0 && (underWay === 0 || (underWay < LANES && performance.now() - since >= PATIENCE_MS))
   // After what else has arrived by now has been read.
   const schedule = () => {
-    if (due || underWay === lanes || queue.length === 0) return
+    if (due || !mayStart()) return
     due = true
     setImmediate(() => void work())
   }

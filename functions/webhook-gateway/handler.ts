@@ -111,7 +111,8 @@ export function webhookGateway({ storage, secrets, relay, log }: Deps) {
     )
     crashPoint('gateway.before-answer')
     // The forge shows this to the hook's owner, who has proved to be one.
-    return Response.json({ state, ...(reason === null ? {} : { reason }), duplicate }, { status: 202 })
+    const answer = JSON.stringify({ state, ...(reason === null ? {} : { reason }), duplicate })
+    return new Response(answer, { status: 202, headers: { 'content-type': 'application/json' } })
   }
 
   async function understand(hook: Hook, event: string, bytes: Buffer): Promise<Decision> {

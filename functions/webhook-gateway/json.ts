@@ -8,9 +8,12 @@ export function isObject(value: unknown): value is JsonObject {
 
 /** The value at a dotted path, of own properties only: `__proto__` and `constructor` in a body are names like others. */
 export function at(value: unknown, path: string): unknown {
-  return path
-    .split('.')
-    .reduce<unknown>((inner, name) => (isObject(inner) && Object.hasOwn(inner, name) ? inner[name] : undefined), value)
+  let inner = value
+  for (const name of path.split('.')) {
+    if (!isObject(inner) || !Object.hasOwn(inner, name)) return undefined
+    inner = inner[name]
+  }
+  return inner
 }
 
 /** A text or a number at a path, as text; empty text is no text. */

@@ -116,10 +116,11 @@ function inspect(text: string): BodyFault | undefined {
 
 /** Index of the quote that ends the string opened at `start`, or -1. */
 function closingQuote(text: string, start: number): number {
-  for (let i = start + 1; i < text.length; i += 1) {
-    const character = text.charCodeAt(i)
-    if (character === 0x22) return i
-    if (character === 0x5c) i += 1
+  // The engine finds a quote far faster than a loop over the characters; it is escaped by an odd number of backslashes.
+  for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let first = end
+    while (text.charCodeAt(first - 1) === 0x5c) first -= 1
+    if ((end - first) % 2 === 0) return end
   }
   return -1
 }

@@ -26,9 +26,6 @@ interface Judged {
   readonly decision: Decision
 }
 
-/** Groups under way at the same time: one that waits for a lock or on a dead connection does not hold up everything. */
-const LANES = 2
-
 /** Bytes of the bodies in one transaction, so that small deliveries do not wait long behind large ones. */
 const GROUP_BYTES = 4 * 1024 * 1024
 
@@ -37,9 +34,8 @@ const GROUP_BYTES = 4 * 1024 * 1024
  * what a row in it does.
  */
 export function store(db: Db): Storage {
-  const hooks = grouped({ lanes: LANES, run: (ids: readonly string[]) => findHooks(db, ids) })
+  const hooks = grouped({ run: (ids: readonly string[]) => findHooks(db, ids) })
   const saves = grouped({
-    lanes: LANES,
     size: { of: ({ received }: Judged) => received.bytes.length, full: GROUP_BYTES },
     run: (group: readonly Judged[]) => write(db, group),
   })

@@ -75,7 +75,6 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = postToBroker }: 
 
   // Marks that come together are one statement. Each counts only while the row's lease is the one it was posted under.
   const marks = grouped({
-    lanes: 1,
     async run(posted: readonly Posted[]) {
       await sql`
         update outbox set lease = null, lease_until = null,
@@ -110,7 +109,10 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = postToBroker }: 
 
   return {
     async after(rows) {
-      const signal = AbortSignal.timeout(deadlineMs)
+      // Ended with the work: a signal that times out later costs more than the work did.
+      const deadline = new AbortController()
+      const timer = setTimeout(() => deadline.abort(), deadlineMs)
+      const { signal } = deadline
       const ids = rows.filter((row) => typeof row === 'string')
       const leased = rows.filter((row) => typeof row !== 'string')
       try {
@@ -121,6 +123,8 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = postToBroker }: 
         await run(OVERDUE_ROWS, sql<boolean>`due_at < now() - interval '5 seconds'`, signal)
       } catch {
         // The rows are committed; the next request or the sweep relays them.
+      } finally {
+        clearTimeout(timer)
       }
     },
     async overdue(graceSeconds) {
