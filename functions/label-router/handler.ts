@@ -17,10 +17,16 @@ import type { Bundle } from './manifest.ts'
 /** A connected repository, as the router needs it. */
 export type Project = Row<'projects'>
 
-/** The intent of a person, by the forge's own id of the label event. */
-export interface Intent {
+/** An issue or pull request that the forge is asked about. */
+export interface Look {
   readonly project: Project
   readonly subject: { readonly id: string; readonly number: number; readonly kind: 'issue' | 'pull_request' }
+  /** Its version from before the forge was asked: with another one under the lock the answer is out of date. */
+  readonly version: number
+}
+
+/** The intent of a person, by the forge's own id of the label event. */
+export interface Intent extends Look {
   readonly labelEvent: { readonly id: string; readonly createdAt: Date }
   readonly label: string
   readonly stage: string
@@ -49,16 +55,13 @@ export interface Deps {
   readonly model: string | undefined
   project(id: string): Promise<Project | undefined>
   run(id: string): Promise<Row<'runs'> | undefined>
+  /** 0 for a subject that nothing was heard of yet. */
+  subjectVersion(projectId: string, subjectId: string): Promise<number>
   forge(project: Project): Forge
   createRun(writer: Writer, intent: Intent, bundle: Bundle): Promise<void>
   refuseRun(writer: Writer, intent: Intent, reason: ReasonCode, detail: string | undefined): Promise<void>
-  cancelRuns(
-    writer: Writer,
-    project: Project,
-    subjectId: string,
-    stage: string | undefined,
-    reason: ReasonCode,
-  ): Promise<void>
+  /** Cancels the active runs of the subject, or of one stage of it, and has whoever looked before us look again. */
+  cancelRuns(writer: Writer, look: Look, stage: string | undefined, reason: ReasonCode): Promise<void>
   /** Lets a run that had waited go on: it was judged again just now. */
   renewRun(writer: Writer, runId: string): Promise<void>
 }
@@ -103,13 +106,19 @@ async function labelled(deps: Deps, project: Project, change: IssuesEvent): Prom
 async function takenAway(deps: Deps, project: Project, change: IssuesEvent): Promise<Settlement> {
   const known = labelGroup(change.label?.name ?? '', renamesIn(project.settings))
   if (change.action === 'unlabeled' && known?.group !== 'run') return { outcome: 'ignored: not a run label' }
-  const subject = await deps.forge(project).subject(change.issue.number)
-  const reason = decideCancel(change.action, known?.label, currentOf(project, change.issue.id, subject))
+  const { id, number, pull_request } = change.issue
+  const kind = pull_request === undefined ? 'issue' : 'pull_request'
+  const look = { project, subject: { id, number, kind }, version: await deps.subjectVersion(project.id, id) } as const
+  const reason = decideCancel(
+    change.action,
+    known?.label,
+    currentOf(project, id, await deps.forge(project).subject(number)),
+  )
   if (reason === undefined) return { outcome: 'ignored: it is not so any more' }
   const stage = reason === 'label_removed' ? known?.label.slice('run:'.length) : undefined
   return {
     outcome: `cancels: ${reason}`,
-    write: (writer) => deps.cancelRuns(writer, project, change.issue.id, stage, reason),
+    write: (writer) => deps.cancelRuns(writer, look, stage, reason),
   }
 }
 
@@ -119,19 +128,22 @@ async function judgeAgain(deps: Deps, event: Delivered): Promise<Settlement> {
   if (run?.state !== 'queued') return { outcome: 'ignored: the run does not wait any more' }
   const project = await deps.project(run.project_id)
   if (project === undefined) throw new PermanentError(`run ${run.id} has no project`)
+  // That it is an issue is only said where its row would be new; it has a run, so it has a row.
+  const subject = { id: run.subject_id, number: run.subject_number, kind: 'issue' } as const
+  const look = { project, subject, version: await deps.subjectVersion(project.id, run.subject_id) }
   const forge = deps.forge(project)
   if ((await forge.repositoryId()) !== project.repository_id) {
-    const gone = (writer: Writer) => deps.cancelRuns(writer, project, run.subject_id, run.stage, 'repository_gone')
+    const gone = (writer: Writer) => deps.cancelRuns(writer, look, run.stage, 'repository_gone')
     return { outcome: 'cancels: repository_gone', write: gone }
   }
-  const [now, subject] = await Promise.all([forge.permission(run.requester_login), forge.subject(run.subject_number)])
+  const [now, shown] = await Promise.all([forge.permission(run.requester_login), forge.subject(run.subject_number)])
   const allowed = mayAsk({ id: run.requester_id, type: 'User', now }, askPolicy(project.settings))
   const reason = allowed
-    ? decideCancel('unlabeled', run.label, currentOf(project, run.subject_id, subject))
+    ? decideCancel('unlabeled', run.label, currentOf(project, run.subject_id, shown))
     : 'actor_revoked'
   if (reason === undefined) return { outcome: 'still wanted', write: (writer) => deps.renewRun(writer, run.id) }
   return {
     outcome: `cancels: ${reason}`,
-    write: (writer) => deps.cancelRuns(writer, project, run.subject_id, run.stage, reason),
+    write: (writer) => deps.cancelRuns(writer, look, run.stage, reason),
   }
 }

@@ -20,6 +20,7 @@ export interface Asked {
 export async function judge(deps: Deps, project: Project, forge: Forge, asked: Asked): Promise<Settlement> {
   const { known, labelEvent, sender } = asked
   const isPullRequest = asked.subject.kind === 'pull_request'
+  const version = await deps.subjectVersion(project.id, asked.subject.id)
   const [now, shown, allComments, base] = await Promise.all([
     forge.permission(sender.login),
     forge.subject(asked.subject.number),
@@ -57,6 +58,7 @@ export async function judge(deps: Deps, project: Project, forge: Forge, asked: A
   const intent: Intent = {
     project,
     subject: asked.subject,
+    version,
     labelEvent,
     label: known.label,
     stage: stageId,

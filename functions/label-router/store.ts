@@ -5,24 +5,38 @@ import type { Tx } from '#shared/db/transaction.ts'
 import { RetryLater } from '#shared/errors.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { Writer } from '#shared/outbox/deliver.ts'
+import type { Emission } from '#shared/outbox/write.ts'
 import { endRun } from '#shared/run/transition.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { opens } from '#shared/workflow/gate.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
-import type { Deps, Intent, Project } from './handler.ts'
+import type { Deps, Intent, Look } from './handler.ts'
 
 /** The router's part of the database. */
-export function store(db: Db): Pick<Deps, 'project' | 'run' | 'createRun' | 'refuseRun' | 'cancelRuns' | 'renewRun'> {
+export function store(
+  db: Db,
+): Pick<Deps, 'project' | 'run' | 'subjectVersion' | 'createRun' | 'refuseRun' | 'cancelRuns' | 'renewRun'> {
   return {
     project: (id) => db.selectFrom('projects').selectAll().where('id', '=', id).executeTakeFirst(),
     run: (id) => db.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst(),
 
+    async subjectVersion(projectId, subjectId) {
+      const subject = await db
+        .selectFrom('subjects')
+        .select('version')
+        .where('project_id', '=', projectId)
+        .where('id', '=', subjectId)
+        .executeTakeFirst()
+      return subject?.version ?? 0
+    },
+
     async createRun(writer, intent, { digest, manifest, blobs }) {
       const { tx } = writer
-      const subject = await lockSubject(tx, intent.project.id, intent.subject)
+      await lockSubject(tx, intent)
       if (await known(tx, intent)) return
       if (await overtaken(tx, intent)) return refuse(writer, intent, 'superseded', undefined)
-      await cancel(writer, intent.project, intent.subject.id, intent.stage, 'superseded')
+      const subject = await countChange(tx, intent)
+      await cancel(writer, intent, intent.stage, 'superseded', subject)
       await tx
         .insertInto('blobs')
         .values([...blobs].map(([blob, bytes]) => ({ digest: blob, bytes })))
@@ -68,7 +82,13 @@ export function store(db: Db): Pick<Deps, 'project' | 'run' | 'createRun' | 'ref
 
     refuseRun: refuse,
 
-    cancelRuns: (writer, project, subjectId, stage, reason) => cancel(writer, project, subjectId, stage, reason),
+    async cancelRuns(writer, look, stage, reason) {
+      await lockSubject(writer.tx, look)
+      const subject = await countChange(writer.tx, look)
+      const cancelled = await cancel(writer, look, stage, reason, subject)
+      // Said all the same: whoever made a run of what the forge showed before has to see that it is so no more.
+      if (cancelled === 0) await writer.emit(withdrawn(look, stage, reason, subject))
+    },
 
     async renewRun(writer, runId) {
       const run = await writer.tx
@@ -85,7 +105,7 @@ export function store(db: Db): Pick<Deps, 'project' | 'run' | 'createRun' | 'ref
 }
 
 async function refuse(writer: Writer, intent: Intent, reason: ReasonCode, detail: string | undefined): Promise<void> {
-  const subject = await lockSubject(writer.tx, intent.project.id, intent.subject)
+  const subject = await lockSubject(writer.tx, intent)
   if (await known(writer.tx, intent)) return
   const run = await writer.tx
     .insertInto('runs')
@@ -95,29 +115,44 @@ async function refuse(writer: Writer, intent: Intent, reason: ReasonCode, detail
   await writer.emit(runEvent(EVENT_TYPES.requestRefused, run, { rows: { runs: [run], subjects: [subject] }, reason }))
 }
 
+/** Cancels what is active, under the subject's lock; returns how many runs that were. */
 async function cancel(
   writer: Writer,
-  project: Project,
-  subjectId: string,
+  { project, subject: { id: subjectId } }: Look,
   stage: string | undefined,
   reason: ReasonCode,
-): Promise<void> {
-  const { tx } = writer
-  await tx
-    .selectFrom('subjects')
-    .select('id')
-    .where('project_id', '=', project.id)
-    .where('id', '=', subjectId)
-    .forUpdate()
-    .execute()
-  const query = tx
+  subject: Row<'subjects'>,
+): Promise<number> {
+  const query = writer.tx
     .selectFrom('runs')
     .select('id')
     .where('project_id', '=', project.id)
     .where('subject_id', '=', subjectId)
     .where('state', 'in', ACTIVE_STATES)
   const runs = await (stage === undefined ? query : query.where('stage', '=', stage)).execute()
-  for (const { id } of runs) await endRun(writer, id, { state: 'cancelled', type: EVENT_TYPES.runCancelled, reason })
+  const end = { state: 'cancelled', type: EVENT_TYPES.runCancelled, reason, rows: { subjects: [subject] } } as const
+  for (const { id } of runs) await endRun(writer, id, end)
+  return runs.length
+}
+
+function withdrawn(
+  { project }: Look,
+  stage: string | undefined,
+  reason: ReasonCode,
+  subject: Row<'subjects'>,
+): Emission {
+  return {
+    type: EVENT_TYPES.requestWithdrawn,
+    subject: `subjects/${project.id}/${subject.id}`,
+    extensions: {
+      provider: project.provider,
+      project: project.id,
+      repository: project.repository_id,
+      partitionkey: `${project.repository_id}#${subject.number}`,
+    },
+    data: { project: project.id, subject: subject.id, reason, ...(stage !== undefined && { stage }) },
+    rows: { subjects: [subject] },
+  }
 }
 
 /** Whether this label event has its run already: whatever repeated the delivery, there is one. */
@@ -184,15 +219,25 @@ function rowsOf(tx: Tx, digest: string): Promise<Row<'bundles'>[]> {
 }
 
 /** Takes the lock of an issue or pull request, writing its row first if it is new. Held until the transaction ends. */
-async function lockSubject(
-  tx: Tx,
-  projectId: string,
-  subject: Omit<Row<'subjects'>, 'project_id'>,
-): Promise<Row<'subjects'>> {
+async function lockSubject(tx: Tx, { project, subject }: Look): Promise<Row<'subjects'>> {
   return tx
     .insertInto('subjects')
-    .values({ project_id: projectId, ...subject })
+    .values({ project_id: project.id, ...subject })
     .onConflict((conflict) => conflict.columns(['project_id', 'id']).doUpdateSet({ number: subject.number }))
     .returningAll()
     .executeTakeFirstOrThrow()
+}
+
+/** Under the lock: what the forge showed still holds as far as we have heard, and whoever looked before us looks again. */
+async function countChange(tx: Tx, { project, subject, version }: Look): Promise<Row<'subjects'>> {
+  const counted = await tx
+    .updateTable('subjects')
+    .set({ version: version + 1 })
+    .where('project_id', '=', project.id)
+    .where('id', '=', subject.id)
+    .where('version', '=', version)
+    .returningAll()
+    .executeTakeFirst()
+  if (counted === undefined) throw new RetryLater('the subject moved on while the forge was asked', { seconds: 0 })
+  return counted
 }

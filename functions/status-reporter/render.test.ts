@@ -27,6 +27,7 @@ const run: Row<'runs'> = {
   judged_at: at,
   bundle_digest: null,
   change_id: null,
+  ahead: null,
   created_at: at,
   updated_at: at,
 }

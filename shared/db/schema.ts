@@ -100,6 +100,7 @@ export interface Database {
     id: string
     kind: 'issue' | 'pull_request'
     number: number
+    version: Generated<number>
   }
   blobs: { digest: string; bytes: Buffer; created_at: Default<Time> }
   bundles: { digest: string; manifest: Json<Manifest>; created_at: Default<Time> }
@@ -138,6 +139,7 @@ export interface Database {
     judged_at: Default<Time>
     bundle_digest: string | null
     change_id: string | null
+    ahead: Generated<number | null>
     created_at: Default<Time>
     updated_at: Default<Time>
   }

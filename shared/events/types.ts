@@ -3,6 +3,8 @@ import * as v from 'valibot'
 /** The platform's own events. A breaking change is a new version, never an edit. Subject: the run, `runs/<uuid>`. */
 export const EVENT_TYPES = {
   requestRefused: 'dev.codex-k8s.request.refused.v1',
+  /** Something was taken away before there was a run of it. Subject: `subjects/<project>/<id>`. */
+  requestWithdrawn: 'dev.codex-k8s.request.withdrawn.v1',
   stageRequested: 'dev.codex-k8s.stage.requested.v1',
   stageApproved: 'dev.codex-k8s.stage.approved.v1',
   /** A run that waited has its turn; the router judges its requester again. */

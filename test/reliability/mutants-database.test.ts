@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { addHook, addProject, deliver, labeled, startGateway } from '../../functions/webhook-gateway/testing/gateway.ts'
 import { manifest, startRun } from '../../functions/model-gateway/testing/run.ts'
-import type { Intent } from '../../functions/label-router/handler.ts'
+import type { Intent, Look } from '../../functions/label-router/handler.ts'
 import type { Bundle } from '../../functions/label-router/manifest.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { transaction } from '#shared/db/transaction.ts'
+import type { Writer } from '#shared/outbox/deliver.ts'
 import { emit, type Emission } from '#shared/outbox/write.ts'
 import type * as AuditSinkStore from '../../functions/audit-sink/store.ts'
 import type * as ChangePublisherStore from '../../functions/change-publisher/store.ts'
@@ -44,9 +45,16 @@ const guards: readonly Guard[] = [
     guard: 'one active run per subject and stage',
     scenario: (stage) => twoIntents(stage, ['900', '901']),
     file: router,
-    before: [["await cancel(writer, intent.project, intent.subject.id, intent.stage, 'superseded')", '']],
+    before: [["await cancel(writer, intent, intent.stage, 'superseded', subject)", '']],
     drop: [['runs', '(project_id, subject_id, stage)']],
     fails: /runs of what was asked/,
+  },
+  {
+    guard: 'a run is made only of what the forge showed last (W10)',
+    scenario: takenAwayMeanwhile,
+    file: router,
+    edits: [[".where('version', '=', version)", '']],
+    fails: /runs of a label that is gone/,
   },
   {
     guard: 'one open attempt per run (C11)',
@@ -114,32 +122,51 @@ async function sameDeliveryAtTwoHooks({ db, databaseUrl }: Stage): Promise<void>
 }
 
 /** Two requests for the same stage of an issue, by the ids of their label events: the second is refused by the database. */
-async function twoIntents({ db, load }: Stage, labelEvents: readonly string[]): Promise<void> {
-  const { store } = await load<typeof LabelRouterStore>(router)
-  const { id } = await startRun(db, { state: 'succeeded' })
-  const { project_id } = await db.selectFrom('runs').select('project_id').where('id', '=', id).executeTakeFirstOrThrow()
-  const project = await db.selectFrom('projects').selectAll().where('id', '=', project_id).executeTakeFirstOrThrow()
-  const bundle: Bundle = { digest: 'b'.repeat(64), manifest, blobs: new Map([['c'.repeat(64), Buffer.from('c')]]) }
-  for (const labelEvent of labelEvents) {
-    const intent: Intent = {
-      project,
-      subject: { id: '71', number: 8, kind: 'issue' },
-      labelEvent: { id: labelEvent, createdAt: new Date() },
-      label: 'run:dev',
-      stage: 'dev',
-      requester: { id: '5', login: 'ann' },
-    }
+async function twoIntents(stage: Stage, labelEvents: readonly string[]): Promise<void> {
+  const { store } = await stage.load<typeof LabelRouterStore>(router)
+  const routed = store(stage.db)
+  const look = await freshIssue(stage.db)
+  for (const id of labelEvents) {
+    const version = await routed.subjectVersion(look.project.id, look.subject.id)
     // What a delivery that fails like this is: put off, and at last set aside where it is seen.
-    await transaction(db, (tx) =>
-      store(db).createRun(
-        { tx, emit: async (emission) => void (await emit(tx, 'label-router', emission)) },
-        intent,
-        bundle,
-      ),
-    ).catch(duplicateKey)
+    await write(stage.db, (writer) => routed.createRun(writer, asked({ ...look, version }, id), bundle)).catch(
+      duplicateKey,
+    )
   }
-  const runs = await db.selectFrom('runs').select('state').where('subject_id', '=', '71').execute()
+  const runs = await stage.db.selectFrom('runs').select('state').where('subject_id', '=', '71').execute()
   expect(runs, 'runs of what was asked').toEqual([{ state: 'queued' }])
+}
+
+/** The label goes, and that is handled whole, between the look at the forge that found it and the run that follows. */
+async function takenAwayMeanwhile({ db, load }: Stage): Promise<void> {
+  const { store } = await load<typeof LabelRouterStore>(router)
+  const look = await freshIssue(db)
+  await write(db, (writer) => store(db).cancelRuns(writer, look, 'dev', 'label_removed'))
+  await write(db, (writer) => store(db).createRun(writer, asked(look, '900'), bundle)).catch((error: Error) =>
+    expect(error).toMatchObject({ name: 'RetryLater', seconds: 0 }),
+  )
+  const runs = await db.selectFrom('runs').select('state').where('subject_id', '=', '71').execute()
+  expect(runs, 'runs of a label that is gone').toEqual([])
+}
+
+const bundle: Bundle = { digest: 'b'.repeat(64), manifest, blobs: new Map([['c'.repeat(64), Buffer.from('c')]]) }
+
+/** An issue that nothing was heard of yet. */
+async function freshIssue(db: Db): Promise<Look> {
+  await startRun(db, { state: 'succeeded' })
+  const project = await db.selectFrom('projects').selectAll().executeTakeFirstOrThrow()
+  return { project, subject: { id: '71', number: 8, kind: 'issue' }, version: 0 }
+}
+
+function asked(look: Look, labelEvent: string): Intent {
+  const requester = { id: '5', login: 'ann' }
+  return { ...look, labelEvent: { id: labelEvent, createdAt: new Date() }, label: 'run:dev', stage: 'dev', requester }
+}
+
+function write(db: Db, work: (writer: Writer) => Promise<void>): Promise<void> {
+  return transaction(db, (tx) =>
+    work({ tx, emit: async (emission) => void (await emit(tx, 'label-router', emission)) }),
+  )
 }
 
 async function intendTwice({ db, load }: Stage): Promise<void> {
