@@ -13,6 +13,7 @@ const usualBudget = 480_000
 const forgeBudget = 600_000
 const budgets: Readonly<Record<string, number>> = {
   'label-router': forgeBudget,
+  'approval-gate': forgeBudget,
   'run-gateway': forgeBudget,
   'change-publisher': forgeBudget,
   'status-reporter': forgeBudget,
@@ -53,7 +54,7 @@ export function units(folder: string = root): Unit[] {
 /** Which units may hold a package that costs much or may do much. A name that ends in a slash stands for a scope. */
 function heavyPackages(): Record<string, readonly string[]> {
   const functions = list(join(root, 'functions'))
-  const forge = ['label-router', 'run-gateway', 'change-publisher', 'status-reporter']
+  const forge = ['label-router', 'approval-gate', 'run-gateway', 'change-publisher', 'status-reporter']
   return {
     '@kubernetes/client-node': ['stage-dispatcher'],
     '@octokit/': forge,

@@ -68,8 +68,10 @@ function environment(name: FunctionName, options: FunctionsOptions): Record<stri
     'label-router': {
       ...github,
       MODELS: model.names.join(','),
+      ...(options.gates && { GATES: JSON.stringify(options.gates) }),
       ...(model.name !== undefined && { MODEL: model.name }),
     },
+    'approval-gate': github,
     'stage-dispatcher': {
       RUN_TOKEN_KEY: tokenKey,
       RUN_GATEWAY_URL: localUrl(ports, 'run-gateway'),

@@ -20,6 +20,7 @@ import { post } from '#shared/outbox/post.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
 import type { Rates } from '#shared/pace.ts'
 import { defaultWorkflow } from '#shared/workflow/default-workflow.ts'
+import { withGates, type Gates } from '#shared/workflow/gates.ts'
 
 /** Every function, by the name of its folder and its Knative Service. */
 export const FUNCTIONS = [
@@ -56,6 +57,8 @@ export interface FunctionsOptions {
     readonly name?: string
   }
   readonly tokenKey: string
+  /** Gates of this installation, by stage. */
+  readonly gates?: Gates
   readonly launcher: Omit<ProcessOptions, 'env' | 'knockUrl'> & { readonly env: Readonly<Record<string, string>> }
   readonly logLevel: 'silent' | 'debug' | 'info' | 'warn' | 'error'
 }
@@ -71,7 +74,7 @@ export async function startFunctions(
   logTo?: { write(line: string): void },
 ): Promise<{ close(): Promise<void> }> {
   const { forge, ports, model, tokenKey } = options
-  const workflow = await defaultWorkflow()
+  const workflow = withGates(await defaultWorkflow(), options.gates ?? {})
   const auth = readGitHubAuth(forge.authDir)
   const serviceUrl = (name: string) => localUrl(ports, name)
 

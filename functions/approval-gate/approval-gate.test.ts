@@ -1,6 +1,7 @@
 import { describe, expect } from 'vitest'
 import type { Db } from '#shared/db/connect.ts'
 import { noRelay, post, quiet } from '#shared/edge/testing/post.ts'
+import { createGitHub } from '#shared/forge/github/client.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { Manifest } from '#shared/job/bundle.ts'
 import { addProject, addRun, runNow, saidOf, say } from '#shared/run/testing/rows.ts'
@@ -15,8 +16,15 @@ const gate: Manifest['gate'] = {
   expiresAfterSeconds: 3_600,
 }
 
+/** A forge that nobody asks here. */
+const noForge = createGitHub({
+  instance: 'http://127.0.0.1:9',
+  auth: { kind: 'token', token: 'none' },
+  log: quiet,
+})
+
 async function asked(db: Db, manifest: Partial<Manifest> = {}) {
-  const app = create({ db, relay: noRelay, log: quiet })
+  const app = create({ db, relay: noRelay, log: quiet, github: noForge })
   const run = await addRun(db, await addProject(db), { state: 'waiting_approval', manifest })
   const ask = async () => post(app, db, 'approval-gate', await say(db, EVENT_TYPES.stageRequested, run))
   return { run, ask }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
+import { ranOut } from '#shared/run/approval.ts'
 
 /** The functions that own something overdue: pending deliveries, attempts, reservations, comments. Asks, changes nothing. */
 export async function ownersDue(db: Db, graceSeconds: number): Promise<string[]> {
@@ -12,6 +13,10 @@ export async function ownersDue(db: Db, graceSeconds: number): Promise<string[]>
     union select 'stage-dispatcher' where exists (
       select from intents join runs on runs.id = intents.run_id
       where intents.kind = 'job' and intents.state <> 'gone' and runs.state in ('cancelled', 'failed') and runs.updated_at <= ${late})
+    union select 'approval-gate' where exists (
+      select from approvals join runs on runs.id = approvals.run_id
+      where approvals.state in ('pending', 'approved') and consumed_at is null
+        and runs.state in ('waiting_approval', 'queued') and ${ranOut})
     union select 'model-gateway' where exists (select from model_calls where state = 'reserved' and expires_at <= now())
     union select 'status-reporter' where exists (
       select from comments where wanted > done and (lease_until is null or lease_until <= now()))`.execute(db)

@@ -5,7 +5,10 @@ import type { Tx } from '#shared/db/transaction.ts'
 import { RetryLater } from '#shared/errors.ts'
 import { silentSeconds } from '#shared/job/bundle.ts'
 import { mintToken } from '#shared/job/token.ts'
+import type { Writer } from '#shared/outbox/deliver.ts'
 import { lockRun } from '#shared/run/transition.ts'
+import { opens } from '#shared/workflow/gate.ts'
+import { consumeApproval } from './approval.ts'
 import type { Intended } from './handler.ts'
 import { jobName } from './job-name.ts'
 
@@ -37,8 +40,12 @@ export async function fitting(tx: Tx, projectId: string): Promise<(Row<'runs'> &
     .execute()
 }
 
-/** The intent: attempt, fence and the Job's name, committed before the Job is created. */
-export async function commitIntent(tx: Tx, runId: string): Promise<void> {
+/**
+ * The intent: attempt, fence and the Job's name, committed before the Job is created. A run with a gate uses up its approval
+ * with it, or is cancelled.
+ */
+export async function commitIntent(writer: Writer, runId: string): Promise<void> {
+  const { tx } = writer
   const run = await lockRun(tx, runId)
   if (run.state !== 'queued' || run.bundle_digest === null) return
   const { manifest } = await tx
@@ -46,6 +53,7 @@ export async function commitIntent(tx: Tx, runId: string): Promise<void> {
     .select('manifest')
     .where('digest', '=', run.bundle_digest)
     .executeTakeFirstOrThrow()
+  if (!opens(manifest.gate) && !(await consumeApproval(writer, run))) return
   const { attempt } = await tx
     .insertInto('attempts')
     .values({

@@ -7,6 +7,7 @@ import { sha256 } from '#shared/digest.ts'
 import { noRelay, post, quiet, sweep } from '#shared/edge/testing/post.ts'
 import { RetryLater } from '#shared/errors.ts'
 import { EVENT_TYPES, type PlatformType } from '#shared/events/types.ts'
+import type { Manifest } from '#shared/job/bundle.ts'
 import { verifyToken } from '#shared/job/token.ts'
 import { addAttempt, addProject, addRun, runNow, saidOf, say } from '#shared/run/testing/rows.ts'
 import { create } from './app.ts'
@@ -421,3 +422,73 @@ async function emptyBlob(db: Db): Promise<string> {
     .execute()
   return digest
 }
+
+describe('a stage with a gate', () => {
+  const gate: Manifest['gate'] = {
+    users: [],
+    permission: 'write',
+    quorum: 1,
+    excludeRequester: true,
+    expiresAfterSeconds: 3_600,
+  }
+
+  async function gated(db: Db, approval?: Partial<Row<'approvals'>>) {
+    const run = await addRun(db, await addProject(db), { state: 'queued', manifest: { gate } })
+    if (approval !== undefined)
+      await db
+        .insertInto('approvals')
+        .values({
+          run_id: run.id,
+          bundle_digest: run.bundle_digest ?? '',
+          state: 'approved',
+          decided_at: new Date(),
+          expires_at: sql<Date>`now() + interval '1 hour'`,
+          ...approval,
+          policy: JSON.stringify(gate),
+        })
+        .execute()
+    return run
+  }
+
+  test('starts with an approval of exactly its bundle, which is used up with it', async ({ db }) => {
+    const { approve, launcher } = dispatcher(db)
+    const run = await gated(db, {})
+    await approve(run)
+    expect(launcher.created.map((job) => job.run)).toEqual([run.id])
+    const approval = await db.selectFrom('approvals').selectAll().executeTakeFirstOrThrow()
+    expect(approval).toMatchObject({ state: 'approved', consumed_at: expect.any(Date), version: 2 })
+    expect(await saidOf(db, run.id)).toEqual(['approval.consumed', 'run.started'])
+  })
+
+  test.for<[name: string, approval: Partial<Row<'approvals'>> | undefined, reason: string]>([
+    ['none at all', undefined, 'approval_missing'],
+    ['one that nobody has given yet', { state: 'pending', decided_at: null }, 'approval_missing'],
+    ['one that was denied', { state: 'denied' }, 'approval_missing'],
+    ['one that was used', { consumed_at: new Date() }, 'approval_missing'],
+    ['P-3: one of another content', { bundle_digest: 'other' }, 'approval_missing'],
+    ['P-6: one that ran out', { expires_at: new Date(Date.now() - 61_000) }, 'approval_expired'],
+  ])('is cancelled, and nothing starts, with %s', async ([, approval, reason], { db }) => {
+    const { approve, launcher } = dispatcher(db)
+    const other = await addRun(db, await addProject(db), { state: 'failed', columns: { reason: 'stopped' } })
+    const own = approval?.bundle_digest === 'other' ? { bundle_digest: other.bundle_digest ?? '' } : {}
+    const run = await gated(db, approval && { ...approval, ...own })
+    await approve(run)
+    expect(launcher.created).toEqual([])
+    expect(await runNow(db, run.id)).toMatchObject({ state: 'cancelled', reason })
+    expect(await db.selectFrom('attempts').selectAll().execute()).toEqual([])
+  })
+
+  test('P-6 given in time, it starts within a minute after the time is over', async ({ db }) => {
+    const { approve, launcher } = dispatcher(db)
+    await approve(await gated(db, { expires_at: new Date(Date.now() - 30_000) }))
+    expect(launcher.created).toHaveLength(1)
+  })
+
+  test('a second attempt of a run that was lost goes on under the approval of the first', async ({ db }) => {
+    const { approve, launcher } = dispatcher(db)
+    const run = await gated(db, { consumed_at: new Date() })
+    await addAttempt(db, run.id, { state: 'lost', finished_at: new Date() })
+    await approve(run)
+    expect(launcher.created.map(({ attempt }) => attempt)).toEqual([2])
+  })
+})

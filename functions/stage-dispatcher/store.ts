@@ -27,7 +27,7 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
     async intend(projectId) {
       const written = await write(async (writer) => {
         for (const run of await fitting(writer.tx, projectId)) {
-          if (run.fresh) await commitIntent(writer.tx, run.id)
+          if (run.fresh) await commitIntent(writer, run.id)
           else await writer.emit(runEvent(EVENT_TYPES.stageDue, run, { rows: {} }))
         }
         crashPoint('dispatcher.before-intent-commit')

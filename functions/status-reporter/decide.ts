@@ -1,5 +1,21 @@
 import type { Row } from '#shared/db/schema.ts'
 
+/** What was asked of those who may approve, and what they decided, the newest last. */
+export interface Gate {
+  readonly approval: Row<'approvals'>
+  readonly decisions: readonly Row<'decisions'>[]
+}
+
+/** The digest that people are asked to approve. */
+export function pendingDigest(gate: Gate | undefined): string | undefined {
+  return gate?.approval.state === 'pending' ? gate.approval.bundle_digest : undefined
+}
+
+/** Approval labels that somebody set: they have been judged and go, whatever came of it. */
+export function usedLabels(gate: Gate | undefined): readonly string[] {
+  return [...new Set(gate?.decisions.flatMap(({ label }) => label ?? []))]
+}
+
 /** What the labels of the subject have to become once a run is over. */
 export interface LabelChange {
   readonly remove: readonly string[]

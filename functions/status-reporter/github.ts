@@ -16,7 +16,7 @@ export function githubForge(github: GitHub, project: Row<'projects'>): Forge {
       const comments = await findComments(octokit, repo, number, { marker, authorId: project.own_actor_id })
       return comments.map(({ id }) => id)
     },
-    create: async (number, body) => (await createComment(octokit, repo, number, body))?.id,
+    create: (number, body) => createComment(octokit, repo, number, body),
     edit: (id, body) => editComment(octokit, repo, id, body),
     remove: (id) => deleteComment(octokit, repo, id),
     async changeLabels(number, { remove, add }) {

@@ -9,7 +9,7 @@ import type { Handler } from '#shared/outbox/deliver.ts'
 import { renamesIn } from '#shared/workflow/labels.ts'
 import { reasonOf, type ReasonCode } from '#shared/workflow/reasons.ts'
 import { oneByOne } from '#shared/one-by-one.ts'
-import { isOver, labelChange } from './decide.ts'
+import { isOver, labelChange, pendingDigest, usedLabels } from './decide.ts'
 import { marker, render, type Story } from './render.ts'
 
 /** A comment that is ours to write for the moment. */
@@ -29,6 +29,11 @@ export interface Told extends Story {
   readonly newerActive: boolean
 }
 
+/** Since when a comment shows its text, by the forge's clock. */
+export interface Shown {
+  readonly shownAt: string
+}
+
 /** What the forge does for us, for one repository. */
 export interface Forge {
   /** Whether the repository of this name is still the one that was connected. */
@@ -36,8 +41,9 @@ export interface Forge {
   /** Our own comments with the marker, oldest first. */
   find(number: number, marker: string): Promise<readonly string[]>
   /** Undefined: the subject is gone. */
-  create(number: number, body: string): Promise<string | undefined>
-  edit(id: string, body: string): Promise<'edited' | 'gone'>
+  create(number: number, body: string): Promise<({ readonly id: string } & Shown) | undefined>
+  /** Undefined: the comment is gone. */
+  edit(id: string, body: string): Promise<Shown | undefined>
   remove(id: string): Promise<void>
   changeLabels(number: number, change: { remove: readonly string[]; add: readonly string[] }): Promise<void>
 }
@@ -50,7 +56,14 @@ export interface Deps {
   lease(runId: string, event: boolean): Promise<Lease | undefined>
   /** Commits that a comment is about to be created. */
   intend(runId: string): Promise<void>
-  record(runId: string, lease: Lease, commentId: string, shown: string): Promise<void>
+  /** Keeps what the comment shows, and since when it shows the digest that waits for an approval, if one does. */
+  record(
+    runId: string,
+    lease: Lease,
+    commentId: string,
+    shown: string,
+    approval: Shown & { digest: string | undefined },
+  ): Promise<void>
   /** False: more events came meanwhile, the lease is still ours. */
   release(runId: string, lease: Lease, settled: boolean): Promise<boolean>
   /** Runs whose comment is behind and that nobody is writing. */
@@ -101,7 +114,8 @@ async function write(deps: Deps, told: Told, lease: Lease): Promise<boolean> {
   const { run, project } = told
   if (unreachable.includes(run.reason)) return true
   const body = render(told)
-  const shown = sha256(body)
+  // A label that was judged has to go, also where the text does not change.
+  const shown = sha256([body, ...(told.gate?.decisions ?? []).map(({ key }) => key)].join('\n'))
   // Labels were changed before this was shown: a label that a person has set again since stays.
   if (lease.commentId !== null && lease.shown === shown) return true
   if (lease.fresh && !isOver(run)) return false
@@ -110,18 +124,23 @@ async function write(deps: Deps, told: Told, lease: Lease): Promise<boolean> {
   if (!(await forge.isThere())) return true
   const renames = renamesIn(project.settings)
   const [label, inReview] = [run.label, 'state:in-review'].map((name) => renames[name] ?? name)
-  await forge.changeLabels(run.subject_number, labelChange(run, label ?? '', inReview ?? '', told.newerActive))
+  const change = labelChange(run, label ?? '', inReview ?? '', told.newerActive)
+  const used = usedLabels(told.gate).map((name) => renames[name] ?? name)
+  await forge.changeLabels(run.subject_number, { ...change, remove: [...change.remove, ...used] })
   const silent = run.reason !== null && reasonOf(run.reason).silent === true
   if (silent && lease.commentId === null) return true
-  await comment(deps, forge, run, lease, body, shown)
+  await comment(deps, forge, told, lease, body, shown)
   return true
 }
 
 /** One comment per run whatever happens: the intent, a look for the marker, then the comment, then its id. */
-async function comment(deps: Deps, forge: Forge, run: Row<'runs'>, lease: Lease, body: string, shown: string) {
+async function comment(deps: Deps, forge: Forge, { run, gate }: Told, lease: Lease, body: string, shown: string) {
   const known = lease.commentId
-  if (known !== null && (await forge.edit(known, body)) === 'edited') {
-    await deps.record(run.id, lease, known, shown)
+  const record = (id: string, { shownAt }: Shown) =>
+    deps.record(run.id, lease, id, shown, { shownAt, digest: pendingDigest(gate) })
+  const edited = known === null ? undefined : await forge.edit(known, body)
+  if (known !== null && edited !== undefined) {
+    await record(known, edited)
     // The last time anybody looks: what a reporter wrote that had lost its lease goes now.
     const all = isOver(run) ? await forge.find(run.subject_number, marker(run.id)) : []
     for (const other of all.filter((id) => id !== known)) await forge.remove(other)
@@ -130,9 +149,12 @@ async function comment(deps: Deps, forge: Forge, run: Row<'runs'>, lease: Lease,
   await deps.intend(run.id)
   const [oldest, ...others] = await forge.find(run.subject_number, marker(run.id))
   for (const other of others) await forge.remove(other)
-  if (oldest !== undefined) await forge.edit(oldest, body)
+  const adopted = oldest === undefined ? undefined : await forge.edit(oldest, body)
   crashPoint('reporter.before-create')
-  const id = oldest ?? (await forge.create(run.subject_number, body))
+  const made =
+    oldest !== undefined && adopted !== undefined
+      ? { id: oldest, ...adopted }
+      : await forge.create(run.subject_number, body)
   crashPoint('reporter.after-create')
-  if (id !== undefined) await deps.record(run.id, lease, id, shown)
+  if (made !== undefined) await record(made.id, made)
 }

@@ -36,6 +36,7 @@ const story = (columns: Partial<Row<'runs'>> = {}, more: Partial<Story> = {}): S
   manifest: undefined,
   change: undefined,
   ahead: undefined,
+  gate: undefined,
   tokens: 0,
   progress: [],
   ...more,

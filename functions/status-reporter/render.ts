@@ -1,6 +1,9 @@
 import type { Row } from '#shared/db/schema.ts'
 import type { Manifest } from '#shared/job/bundle.ts'
 import { reasonOf } from '#shared/workflow/reasons.ts'
+import { code } from './code.ts'
+import type { Gate } from './decide.ts'
+import { approval } from './render-approval.ts'
 
 /** Everything the comment of a run shows. */
 export interface Story {
@@ -9,6 +12,8 @@ export interface Story {
   readonly change: Row<'changes'> | undefined
   /** Runs of the project that are before this one in the queue; undefined when it does not wait. */
   readonly ahead: number | undefined
+  /** Undefined: nobody had to approve. */
+  readonly gate: Gate | undefined
   /** Tokens charged so far. */
   readonly tokens: number
   /** The newest lines last. */
@@ -31,7 +36,7 @@ const headlines: Record<Row<'runs'>['state'], string> = {
 }
 
 /** The service comment: a picture of the run as it is, always the whole of it. */
-export function render({ run, manifest, change, ahead, tokens, progress }: Story): string {
+export function render({ run, manifest, change, ahead, gate, tokens, progress }: Story): string {
   const reason = run.reason === null ? undefined : reasonOf(run.reason)
   const lines = [
     marker(run.id),
@@ -46,6 +51,7 @@ export function render({ run, manifest, change, ahead, tokens, progress }: Story
     )
   else if (run.state === 'succeeded')
     lines.push('**Next:** review the pull request; merge it, or say there what has to change.')
+  if (gate !== undefined) lines.push(...approval(gate, run))
   if (progress.length > 0) lines.push(progress.map(({ kind, text }) => `- ${kind}: ${code(text, 200)}`).join('\n'))
   const facts = [`for @${run.requester_login}`]
   if (manifest !== undefined)
@@ -56,14 +62,4 @@ export function render({ run, manifest, change, ahead, tokens, progress }: Story
   facts.push(`run \`${run.id}\``)
   lines.push(`<sub>${facts.join(' · ')}</sub>`)
   return `${lines.join('\n\n')}\n`
-}
-
-/** What shows nothing, breaks a line or ends a span. */
-const hidden = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}`]/gu
-
-/** Text that somebody else may have written, on one line, between backticks: there it mentions, links and embeds nothing. */
-function code(text: string, most: number): string {
-  // Nor is it found by a marker: comments are looked up by their text.
-  const flat = text.replace(hidden, ' ').replaceAll('<!--', '< !--').trim()
-  return flat === '' ? '' : `\`${flat.slice(0, most).toWellFormed()}\``
 }

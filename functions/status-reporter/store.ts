@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
 import { ACTIVE_STATES } from '#shared/db/schema.ts'
+import type { Gate } from './decide.ts'
 import type { Deps, Lease } from './handler.ts'
 
 /** Longer than one comment takes to write, seconds. */
@@ -16,7 +17,7 @@ export function store(db: Db): Omit<Deps, 'forge'> {
     async told(runId) {
       const run = await db.selectFrom('runs').selectAll().where('id', '=', runId).executeTakeFirst()
       if (run === undefined) return undefined
-      const [project, change, bundle, usage, progress, ahead, newer] = await Promise.all([
+      const [project, change, bundle, usage, progress, ahead, newer, gate] = await Promise.all([
         db.selectFrom('projects').selectAll().where('id', '=', run.project_id).executeTakeFirstOrThrow(),
         run.change_id === null
           ? undefined
@@ -47,6 +48,7 @@ export function store(db: Db): Omit<Deps, 'forge'> {
           .where('id', '!=', run.id)
           .where('state', 'in', ACTIVE_STATES)
           .executeTakeFirst(),
+        gateOf(run.id),
       ])
       return {
         run,
@@ -56,6 +58,7 @@ export function store(db: Db): Omit<Deps, 'forge'> {
         tokens: usage.tokens,
         progress: progress.toReversed(),
         ahead,
+        gate,
         newerActive: newer !== undefined,
       }
     },
@@ -85,10 +88,18 @@ export function store(db: Db): Omit<Deps, 'forge'> {
         .execute()
     },
 
-    async record(runId, lease, commentId, shown) {
+    async record(runId, lease, commentId, shown, { shownAt, digest = null }) {
       await db
         .updateTable('comments')
-        .set({ comment_id: commentId, shown, edited_at: sql`now()` })
+        .set({
+          comment_id: commentId,
+          shown,
+          edited_at: sql`now()`,
+          approval_digest: digest,
+          // The first time counts: who read it then has seen what is to be approved.
+          approval_shown_at: sql`case when approval_digest = ${digest}::text then approval_shown_at
+            when ${digest}::text is not null then ${shownAt}::timestamptz end`,
+        })
         .where('run_id', '=', runId)
         .where('lease', '=', lease.id)
         .execute()
@@ -130,6 +141,19 @@ export function store(db: Db): Omit<Deps, 'forge'> {
         .execute()
       return rows.map(({ run_id }) => run_id)
     },
+  }
+
+  async function gateOf(runId: string): Promise<Gate | undefined> {
+    const approval = await db.selectFrom('approvals').selectAll().where('run_id', '=', runId).executeTakeFirst()
+    if (approval === undefined) return undefined
+    const decisions = await db
+      .selectFrom('decisions')
+      .selectAll()
+      .where('approval_id', '=', approval.id)
+      .orderBy('decided_at')
+      .orderBy('key')
+      .execute()
+    return { approval, decisions }
   }
 
   async function queuedBefore(projectId: string, createdAt: Date): Promise<number> {

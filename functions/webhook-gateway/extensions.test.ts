@@ -57,4 +57,30 @@ describe('the extensions of an event', () => {
       project: undefined,
     })
   })
+
+  const said = (body: string, change: { comment?: object; sender?: object; action?: string } = {}) => {
+    const time = '2026-01-02T03:04:05Z'
+    const comment = { id: 1, body, user: { id: 5 }, created_at: time, updated_at: time, ...change.comment }
+    const sender = { id: 5, type: 'User', ...change.sender }
+    return extensionsOf({ ...labeled(42), action: change.action ?? 'created', comment, sender }, none)['command']
+  }
+
+  test('name the command that a comment is', () => {
+    expect(said('/approve 0123456789ab')).toBe('approve')
+    expect(said('/approve 0123456789ab\r\n')).toBe('approve')
+    expect(said('/deny not now')).toBe('deny')
+  })
+
+  test.for<[string, Parameters<typeof said>]>([
+    ['quoted', ['> /approve 0123456789ab']],
+    ['in a code block', ['```\n/approve 0123456789ab\n```']],
+    ['beside other text', ['Fine.\n/approve 0123456789ab']],
+    ['with a short digest', ['/approve 0123456789a']],
+    ['without a reason', ['/deny ']],
+    ['of two lines', ['/deny one\ntwo']],
+    ['edited', ['/approve 0123456789ab', { comment: { updated_at: '2026-01-02T03:04:06Z' } }]],
+    ['in an edit', ['/approve 0123456789ab', { action: 'edited' }]],
+    ['of a bot', ['/approve 0123456789ab', { sender: { type: 'Bot' } }]],
+    ['that somebody else sends', ['/approve 0123456789ab', { sender: { id: 6 } }]],
+  ])('P-11 name no command that is %s', ([, args]) => expect(said(...args)).toBeUndefined())
 })

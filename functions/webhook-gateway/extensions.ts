@@ -1,6 +1,7 @@
+import { readApprovalCommand } from '#shared/workflow/approval-command.ts'
 import { labelGroup } from '#shared/workflow/labels.ts'
 import type { Extensions, Project } from './decide.ts'
-import { idAt, textAt, type JsonObject } from './json.ts'
+import { at, idAt, textAt, type JsonObject } from './json.ts'
 
 /**
  * What triggers filter on, and what keeps order. All of it is ASCII: brokers differ in what else a header may hold. A
@@ -20,8 +21,18 @@ export function extensionsOf(body: JsonObject, project: Project | undefined): Ex
     action: isAction ? action : undefined,
     labelgroup: known?.group,
     label: known?.label,
+    command: action === 'created' ? commandIn(body) : undefined,
     partitionkey: repository !== undefined && number !== undefined ? `${repository}#${number}` : undefined,
   }
+}
+
+/** What a comment on an issue commands, if a person wrote it and nobody has changed it. The gate asks the forge again. */
+function commandIn(body: JsonObject): string | undefined {
+  const [author, sender] = [idAt(body, 'comment.user.id'), idAt(body, 'sender.id')]
+  const [written, shown] = [textAt(body, 'comment.created_at'), textAt(body, 'comment.updated_at')]
+  const asWritten = author !== undefined && author === sender && written !== undefined && written === shown
+  if (at(body, 'issue') === undefined || !asWritten || textAt(body, 'sender.type') !== 'User') return undefined
+  return readApprovalCommand(textAt(body, 'comment.body') ?? '')?.decision
 }
 
 /** A project's own names for our labels; settings are JSON that an administrator wrote. */

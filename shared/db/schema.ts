@@ -1,5 +1,5 @@
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType, Selectable } from 'kysely'
-import type { Manifest } from '#shared/job/bundle.ts'
+import type { ApprovalPolicy, Manifest } from '#shared/job/bundle.ts'
 
 type Time = ColumnType<Date, Date | string, Date | string>
 type Default<T extends ColumnType<Date, Date | string, Date | string>> = ColumnType<
@@ -185,12 +185,13 @@ export interface Database {
     id: Generated<string>
     run_id: string
     bundle_digest: string
-    policy: Json<Record<string, unknown>>
-    state: Generated<'pending' | 'approved' | 'denied' | 'expired' | 'stale'>
+    policy: Json<ApprovalPolicy>
+    state: Generated<'pending' | 'approved' | 'denied' | 'expired' | 'stale' | 'withdrawn'>
     version: Generated<number>
     requested_at: Default<Time>
     expires_at: Time
     decided_at: Time | null
+    consumed_at: Time | null
   }
   decisions: {
     key: string
@@ -199,6 +200,13 @@ export interface Database {
     decision: 'approve' | 'deny'
     reason: string | null
     decided_at: Default<Time>
+    source: Generated<'comment' | 'label' | 'api'>
+    label: string | null
+    actor_login: Generated<string>
+    command: Generated<string>
+    refusal: string | null
+    state: Generated<string>
+    approvals: Generated<number>
   }
   links: {
     from_kind: string
@@ -217,6 +225,8 @@ export interface Database {
     done: Generated<number>
     lease: string | null
     lease_until: Time | null
+    approval_digest: string | null
+    approval_shown_at: Time | null
   }
   hook_checks: {
     hook_id: string

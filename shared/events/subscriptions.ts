@@ -22,7 +22,12 @@ export const subscriptions = {
     { type: 'com.github.issues.locked' },
     { type: event('stage', 'due') },
   ],
-  'approval-gate': [{ type: event('stage', 'requested') }],
+  'approval-gate': [
+    { type: event('stage', 'requested') },
+    { type: 'com.github.issue_comment.created', where: { command: 'approve' } },
+    { type: 'com.github.issue_comment.created', where: { command: 'deny' } },
+    { type: 'com.github.issues.labeled', where: { labelgroup: 'approval' } },
+  ],
   'stage-dispatcher': [
     { type: event('stage', 'approved') },
     { type: event('run', 'cancelled') },
@@ -36,6 +41,7 @@ export const subscriptions = {
     { type: event('stage', 'requested') },
     { type: event('stage', 'approved') },
     { type: event('approval', 'requested') },
+    { type: event('decision', 'recorded') },
     { type: event('run', 'queued') },
     { type: event('run', 'started') },
     { type: event('run', 'progressed') },

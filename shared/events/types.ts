@@ -10,6 +10,12 @@ export const EVENT_TYPES = {
   /** A run that waited has its turn; the router judges its requester again. */
   stageDue: 'dev.codex-k8s.stage.due.v1',
   approvalRequested: 'dev.codex-k8s.approval.requested.v1',
+  /** A decision that settles nothing yet, or does not count. */
+  decisionRecorded: 'dev.codex-k8s.decision.recorded.v1',
+  stageDenied: 'dev.codex-k8s.stage.denied.v1',
+  approvalExpired: 'dev.codex-k8s.approval.expired.v1',
+  /** The run starts under it; it opens nothing more. */
+  approvalConsumed: 'dev.codex-k8s.approval.consumed.v1',
   runQueued: 'dev.codex-k8s.run.queued.v1',
   runStarted: 'dev.codex-k8s.run.started.v1',
   runProgressed: 'dev.codex-k8s.run.progressed.v1',

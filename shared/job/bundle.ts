@@ -22,6 +22,10 @@ export const ApprovalPolicy = v.strictObject({
   permission: v.picklist(['write', 'maintain', 'admin']),
   quorum: v.pipe(v.number(), v.integer(), v.minValue(1)),
   excludeRequester: v.boolean(),
+  /** Whether the author of the subject may not approve; absent means so. */
+  excludeAuthor: v.exactOptional(v.boolean()),
+  /** Default name of the label that approves, of the group `approval`; null or absent: no label does. */
+  label: v.exactOptional(v.nullable(v.pipe(v.string(), v.regex(/^approve:[a-z][a-z-]{0,40}$/)))),
   expiresAfterSeconds: v.pipe(v.number(), v.integer(), v.minValue(60)),
 })
 export type ApprovalPolicy = v.InferOutput<typeof ApprovalPolicy>

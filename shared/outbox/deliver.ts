@@ -57,13 +57,20 @@ export async function findDelivery(
 /** Handles the event and settles the consumer's row: one transaction. A row that is settled already is left as it is. */
 export async function deliver(db: Db, consumer: Consumer, outboxId: string, handle: Handler): Promise<Delivery> {
   const event = await load(db, outboxId)
-  for (let look = 1; ; look += 1) {
+  return lookAgain(async () => {
     const settlement = await handle(event)
     crashPoint('handle.before-transaction', consumer)
+    const delivery = await settle(db, consumer, outboxId, settlement)
+    crashPoint('handle.after-commit', consumer)
+    return delivery
+  })
+}
+
+/** Looks and writes, and looks again while the world moves in between: a `RetryLater` of 0 seconds, five times at most. */
+export async function lookAgain<T>(lookAndWrite: () => Promise<T>): Promise<T> {
+  for (let look = 1; ; look += 1) {
     try {
-      const delivery = await settle(db, consumer, outboxId, settlement)
-      crashPoint('handle.after-commit', consumer)
-      return delivery
+      return await lookAndWrite()
     } catch (error) {
       if (!(error instanceof RetryLater && error.seconds === 0)) throw error
       if (look === LOOKS) throw new RetryLater(error.message, { cause: error, seconds: 1 })

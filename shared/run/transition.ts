@@ -61,5 +61,18 @@ export async function endRun(
     .where('state', 'in', ['intended', 'created'])
     .returningAll()
     .execute()
-  await emit(runEvent(type, run, { rows: { ...rows, runs: [run], attempts }, ...(reason !== undefined && { reason }) }))
+  // Nobody can approve what will not run any more.
+  const approvals = await tx
+    .updateTable('approvals')
+    .set({ state: 'withdrawn', decided_at: sql`now()`, version: sql`version + 1` })
+    .where('run_id', '=', runId)
+    .where('state', '=', 'pending')
+    .returningAll()
+    .execute()
+  await emit(
+    runEvent(type, run, {
+      rows: { ...rows, runs: [run], attempts, ...(approvals.length > 0 && { approvals }) },
+      ...(reason !== undefined && { reason }),
+    }),
+  )
 }

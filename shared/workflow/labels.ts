@@ -52,6 +52,12 @@ export const labels: readonly LabelDefinition[] = [
     color: 'fbca04',
     description: id === 'input' ? 'Somebody has to answer' : `${id} has to act`,
   })),
+  ...stages.map(([id]): LabelDefinition => ({
+    name: `approve:${id}`,
+    group: 'approval',
+    color: '0e8a16',
+    description: `Approves the ${id} run that waits, where its gate takes a label`,
+  })),
   { name: 'mode:discussion', group: 'mode', color: 'd4c5f9', description: 'An agent that only comments' },
   ...efforts.map((id): LabelDefinition => ({
     name: `ai-effort:${id}`,

@@ -55,6 +55,18 @@ export const reasons = {
     says: 'The person who asked lost the right to start work here before the run was done.',
     next: 'Ask somebody with write access to set the label.',
   },
+  approval_denied: {
+    says: 'The approval was denied.',
+    next: 'Settle with the person who denied it what has to change, then set the label again.',
+  },
+  approval_expired: {
+    says: 'Nobody approved it in time, or the approval was not used in time.',
+    next: 'Set the label again and ask somebody who may approve.',
+  },
+  approval_missing: {
+    says: 'The stage needs an approval of exactly what would run, and there is none.',
+    next: 'Set the label again and ask somebody who may approve.',
+  },
   // The run failed.
   job_refused: {
     says: 'The run could not be started: its place to run was refused.',

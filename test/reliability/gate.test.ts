@@ -1,14 +1,16 @@
 import { expect } from 'vitest'
 import { sql } from 'kysely'
+import type { Db } from '#shared/db/connect.ts'
 import { transaction } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import { emit } from '#shared/outbox/write.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { test } from '../support/database.ts'
-import { expectOnceAndOnlyOnce } from '../support/invariants.ts'
+import { redeliverFailed } from '../support/deliveries.ts'
+import { expectNothingLost, expectOnceAndOnlyOnce } from '../support/invariants.ts'
 import { endOf } from '../support/processes.ts'
 import { eventually } from '../support/wait.ts'
-import { startWorld } from '../support/world.ts'
+import { startWorld, type World, type WorldOptions } from '../support/world.ts'
 
 test('C14 (as far as a gate decides by itself): killed after it has let a run pass and before it answers, it lets it pass once', async ({
   db,
@@ -56,4 +58,131 @@ test('C14 (as far as a gate decides by itself): killed after it has let a run pa
     .execute()
   expect(passed).toHaveLength(1)
   await expectOnceAndOnlyOnce(world, db, { runs: 1 })
+})
+
+const gates = {
+  dev: { users: [], permission: 'write', quorum: 1, excludeRequester: true, expiresAfterSeconds: 3_600 },
+} as const
+const seed = {
+  users: [
+    { login: 'maria', id: 1001, token: 'maria-token' },
+    { login: 'walt', id: 1004, token: 'walt-token' },
+  ],
+  repos: [
+    {
+      owner: 'maria',
+      name: 'shop',
+      files: { 'README.md': '# shop\n' },
+      collaborators: { walt: 'write' },
+      labels: ['run:dev'],
+    },
+  ],
+} as const
+
+/** A world in which a run waits for an approval, and its comment says so. */
+async function waitingRun(options: WorldOptions) {
+  const { db } = options
+  const world = await startWorld({ ...options, gates, seed: seed as unknown as NonNullable<WorldOptions['seed']> })
+  await world.drain()
+  const issue = await world.issue()
+  await world.label(issue)
+  const approval = await eventually(
+    async () => {
+      await world.sweep()
+      const behind = await db.selectFrom('comments').select('run_id').whereRef('wanted', '>', 'done').execute()
+      const pending = await db.selectFrom('approvals').selectAll().executeTakeFirst()
+      const { deliveries_pending: held } = await db.selectFrom('accounting').selectAll().executeTakeFirstOrThrow()
+      await db
+        .updateTable('comments')
+        .set({ edited_at: sql`now() - interval '1 minute'` })
+        .execute()
+      return behind.length === 0 && held === 0 ? pending : undefined
+    },
+    { what: 'an approval that is asked for', timeoutMs: 20_000 },
+  )
+  await world.arm()
+  const decide = (key = 'one') =>
+    fetch(`${world.url('approval-gate')}/v1/runs/${approval.run_id}/decisions`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer walt-token', 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify({ decision: 'approve', digest: approval.bundle_digest }),
+    })
+  return { world, issue, approval, decide }
+}
+
+async function recover(world: World): Promise<void> {
+  expect(await endOf(world.functions())).toMatchObject({ signal: 'SIGKILL' })
+  await world.restart()
+  await world.expireLeases()
+  await redeliverFailed(world)
+}
+
+const approvedOnce = async (db: Db) => {
+  const approvals = await db.selectFrom('approvals').selectAll().execute()
+  expect(approvals).toMatchObject([{ state: 'approved', consumed_at: expect.any(Date) }])
+  const counted = await db.selectFrom('decisions').selectAll().where('refusal', 'is', null).execute()
+  expect(counted).toHaveLength(1)
+  const types = await db.selectFrom('outbox').select('type').where('type', 'like', '%.approv%').orderBy('seq').execute()
+  const own = types.map(({ type }) => type.replace('dev.codex-k8s.', ''))
+  expect(own).toEqual(['approval.requested.v1', 'stage.approved.v1', 'approval.consumed.v1'])
+}
+
+test.for(['gate.before-decision-commit', 'gate.after-decision-commit', 'gate.before-answer'])(
+  'C14 killed at %s: the same command again has the same answer, and decides once',
+  async (crashPoint, { db, databaseUrl }) => {
+    const { world, decide } = await waitingRun({ db, databaseUrl, crashPoint })
+    await expect(decide()).rejects.toThrow()
+    await recover(world)
+    const answer = await decide()
+    expect([answer.status, await answer.json()]).toMatchObject([200, { state: 'approved', approvals: 1 }])
+    await world.drain()
+    await approvedOnce(db)
+    await expectOnceAndOnlyOnce(world, db, { runs: 1 })
+  },
+)
+
+test.for([
+  'handle.before-commit approval-gate',
+  'handle.after-commit approval-gate',
+  'dispatcher.before-intent-commit',
+  'dispatcher.after-intent',
+])(
+  'C14 killed at %s: a comment approves once, and one run starts under it',
+  async (crashPoint, { db, databaseUrl }) => {
+    const { world, issue, approval } = await waitingRun({ db, databaseUrl, crashPoint })
+    const body = `/approve ${approval.bundle_digest.slice(0, 12)}`
+    const comment = await world.person<{ id: number }>(
+      'POST',
+      `/repos/maria/shop/issues/${issue}/comments`,
+      { body },
+      'walt-token',
+    )
+    await recover(world)
+    await world.drain()
+    await approvedOnce(db)
+    // Only ours are counted.
+    await world.person('DELETE', `/repos/maria/shop/issues/comments/${comment.id}`, undefined, 'walt-token')
+    await world.drain()
+    await expectOnceAndOnlyOnce(world, db, { runs: 1 })
+  },
+)
+
+test('killed at gate.before-expiry-commit: a wait that is over ends once', async ({ db, databaseUrl }) => {
+  const { world } = await waitingRun({ db, databaseUrl, crashPoint: 'gate.before-expiry-commit' })
+  await db
+    .updateTable('approvals')
+    .set({ expires_at: sql`now() - interval '1 second'` })
+    .execute()
+  await world.sweep().catch(() => {})
+  await recover(world)
+  await world.drain()
+  const run = await db.selectFrom('runs').selectAll().executeTakeFirstOrThrow()
+  expect(run).toMatchObject({ state: 'cancelled', reason: 'approval_expired' })
+  const ended = await db
+    .selectFrom('outbox')
+    .select('type')
+    .where('type', 'in', [EVENT_TYPES.approvalExpired, EVENT_TYPES.runCancelled])
+    .execute()
+  expect(ended).toHaveLength(2)
+  await expectNothingLost(db)
 })

@@ -34,6 +34,8 @@ export interface WorldOptions {
   /** Where the first process of the functions is to die, once it was armed. */
   readonly crashPoint?: string
   readonly seed?: Partial<SeedInput>
+  /** Gates before stages, by stage. */
+  readonly gates?: FunctionsOptions['gates']
   /** Runs at a time; default 2. */
   readonly maxActive?: number
   /** The bundle with the functions, when it is not the ordinary one. */
@@ -156,6 +158,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     secretsDir: join(folder, 'secrets'),
     model: { url: options.modelUrl ?? 'http://127.0.0.1:9', key: '', names: ['gpt-5.4-mini'] },
     tokenKey: TOKEN_KEY,
+    ...(options.gates && { gates: options.gates }),
     launcher: {
       directory: jobs,
       supervisor: root('functions/stage-dispatcher/supervise.ts'),
@@ -182,7 +185,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   await person('POST', '/repos/maria/shop/hooks', {
     name: 'web',
     active: true,
-    events: ['issues'],
+    events: options.gates === undefined ? ['issues'] : ['issues', 'issue_comment'],
     config: { url: hookUrl, content_type: 'json', secret: connected.secret },
   })
 

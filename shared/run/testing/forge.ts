@@ -189,8 +189,16 @@ export function forgeForFile() {
   }
 }
 
-/** Stores a webhook's body as the gateway does, for whoever consumes run labels; returns the outbox row's id. */
-export async function receive(db: Db, project: Row<'projects'>, body: object): Promise<string> {
+/** Stores a webhook's body as the gateway does, by default for whoever consumes run labels; returns the outbox row's id. */
+export async function receive(
+  db: Db,
+  project: Row<'projects'>,
+  body: object,
+  {
+    event = 'issues',
+    extensions = { labelgroup: 'run' },
+  }: { event?: string; extensions?: Record<string, string> } = {},
+): Promise<string> {
   const { action = '', repository } = body as Partial<IssuesBody>
   const hook = `hook${String(next()).padStart(8, '0')}`
   const bytes = Buffer.from(JSON.stringify(body))
@@ -204,7 +212,7 @@ export async function receive(db: Db, project: Row<'projects'>, body: object): P
     .values({
       hook_id: hook,
       delivery_id: delivery,
-      event_name: 'issues',
+      event_name: event,
       body: bytes,
       body_digest: sha256(bytes),
       project_id: project.id,
@@ -216,9 +224,9 @@ export async function receive(db: Db, project: Row<'projects'>, body: object): P
   const time = new Date().toISOString()
   return transaction(db, (tx) =>
     emit(tx, 'webhook-gateway', {
-      type: `com.github.issues.${action}`,
+      type: `com.github.${event}.${action}`,
       subject: 'an issue',
-      extensions: { labelgroup: 'run' },
+      extensions,
       data: null,
       rows: {},
       forge: { inboxId: inbox.id, source, id: delivery, time },
