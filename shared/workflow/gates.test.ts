@@ -1,9 +1,16 @@
 import * as v from 'valibot'
 import { expect, test } from 'vitest'
+import type { ApprovalPolicy } from '#shared/job/bundle.ts'
 import { defaultWorkflow } from '#shared/workflow/default-workflow.ts'
 import { Gates, withGates } from '#shared/workflow/gates.ts'
 
-const gate = { users: [], permission: 'write', quorum: 1, excludeRequester: true, expiresAfterSeconds: 60 } as const
+const gate: ApprovalPolicy = {
+  users: [],
+  permission: 'write',
+  quorum: 1,
+  excludeRequester: true,
+  expiresAfterSeconds: 60,
+}
 
 test("an installation's gate stands before its stage, and the workflow is another one by its digest", async () => {
   const workflow = await defaultWorkflow()

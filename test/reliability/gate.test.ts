@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
+import type { Row } from '#shared/db/schema.ts'
 import { transaction } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import { emit } from '#shared/outbox/write.ts'
@@ -60,9 +61,9 @@ test('C14 (as far as a gate decides by itself): killed after it has let a run pa
   await expectOnceAndOnlyOnce(world, db, { runs: 1 })
 })
 
-const gates = {
+const gates: WorldOptions['gates'] = {
   dev: { users: [], permission: 'write', quorum: 1, excludeRequester: true, expiresAfterSeconds: 3_600 },
-} as const
+}
 const seed = {
   users: [
     { login: 'maria', id: 1001, token: 'maria-token' },
@@ -86,7 +87,7 @@ async function waitingRun(options: WorldOptions) {
   await world.drain()
   const issue = await world.issue()
   await world.label(issue)
-  const approval = await eventually(
+  const asked = await eventually(
     async () => {
       await world.sweep()
       const behind = await db.selectFrom('comments').select('run_id').whereRef('wanted', '>', 'done').execute()
@@ -100,6 +101,7 @@ async function waitingRun(options: WorldOptions) {
     },
     { what: 'an approval that is asked for', timeoutMs: 20_000 },
   )
+  const approval = asked as Row<'approvals'>
   await world.arm()
   const decide = (key = 'one') =>
     fetch(`${world.url('approval-gate')}/v1/runs/${approval.run_id}/decisions`, {
@@ -131,7 +133,7 @@ test.for(['gate.before-decision-commit', 'gate.after-decision-commit', 'gate.bef
   'C14 killed at %s: the same command again has the same answer, and decides once',
   async (crashPoint, { db, databaseUrl }) => {
     const { world, decide } = await waitingRun({ db, databaseUrl, crashPoint })
-    await expect(decide()).rejects.toThrow()
+    await expect(decide()).rejects.toThrow('fetch failed')
     await recover(world)
     const answer = await decide()
     expect([answer.status, await answer.json()]).toMatchObject([200, { state: 'approved', approvals: 1 }])
