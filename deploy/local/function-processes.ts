@@ -53,7 +53,8 @@ export async function startProcesses(
   return { close }
 }
 
-function environment(name: FunctionName, options: FunctionsOptions): Record<string, string> {
+/** What a function's Service would be told, as environment variables. */
+export function environment(name: FunctionName, options: FunctionsOptions): Record<string, string> {
   const { databaseUrl, brokerUrl, ports, forge, secretsDir, model, tokenKey, launcher, logLevel } = options
   const common = {
     HOST: '127.0.0.1',

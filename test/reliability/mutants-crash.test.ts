@@ -2,7 +2,8 @@ import { expect } from 'vitest'
 import type { Db } from '#shared/db/connect.ts'
 import { cloneDatabase, test } from '../support/database.ts'
 import { runThroughCrash } from '../support/crash.ts'
-import { bundleWith, type Edit } from '../support/mutant.ts'
+import type { Edit } from '../support/edited-source.ts'
+import { bundleWith } from '../support/mutant.ts'
 import { connect } from '#shared/db/connect.ts'
 
 /** A guard on the way through a crash, the crash point at which it counts, and what is found without it. */

@@ -4,10 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type BuildOptions, type Plugin } from 'esbuild'
 import { onTestFinished } from 'vitest'
+import { edited, UNLIMITED, type Edit } from './edited-source.ts'
 import { FUNCTIONS_BUNDLE } from './functions-bundle.ts'
-
-/** What is written in a source file, and what stands there instead. Blanks and line breaks do not count. */
-export type Edit = readonly [text: string, instead: string]
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -22,7 +20,7 @@ export async function bundleWith(file: string, edits: readonly Edit[]): Promise<
 
 /** All functions without the limits of GitHub, for tests that ask more in a second than one may in a minute. */
 export function unlimited(): Promise<string> {
-  return bundleWith('shared/forge/github/limits.ts', [['{ count: 900, ms: 60_000 }', '{ count: 900_000, ms: 60_000 }']])
+  return bundleWith(UNLIMITED.file, UNLIMITED.edits)
 }
 
 /** One module with what it is made of, changed in the same way, for this process. Packages stay the ones of the test. */
@@ -61,19 +59,6 @@ function replacing(file: string, edits: readonly Edit[]): Plugin {
       plugin.onEnd(() => (met ? undefined : { errors: [{ text: `${file} is not part of what is bundled` }] }))
     },
   }
-}
-
-function edited(source: string, file: string, edits: readonly Edit[]): string {
-  return edits.reduce((text, [from, to]) => {
-    const words = from
-      .trim()
-      .split(/\s+/)
-      .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`))
-    const found = [...text.matchAll(new RegExp(words.join(String.raw`\s+`), 'g'))]
-    if (found.length !== 1) throw new Error(`${file} has ${found.length} times and not once: ${from}`)
-    const [{ index, 0: whole }] = found as [RegExpExecArray]
-    return text.slice(0, index) + to + text.slice(index + whole.length)
-  }, source)
 }
 
 function temporary(parent: string): string {

@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
 import { connect, type Db } from '#shared/db/connect.ts'
 import { cloneDatabase } from './database.ts'
-import { importWith, type Edit } from './mutant.ts'
+import type { Edit } from './edited-source.ts'
+import { importWith } from './mutant.ts'
 
 /** Where a scenario plays: a database of its own, and the module under test as the mutant has it. */
 export interface Stage {

@@ -7,7 +7,7 @@ import type { Log } from '#shared/log.ts'
 import { createDispatcher } from './dispatch.ts'
 import { readEvent, withExtensions, type BrokerEvent } from './event.ts'
 import { noFaults, planFaults, type Faults } from './faults.ts'
-import { createLedger, type Ledger } from './ledger.ts'
+import { createLedger, type Ledger, type LedgerEntry } from './ledger.ts'
 import { readEventing, type Destination } from './manifests.ts'
 import { startPings } from './ping.ts'
 
@@ -29,6 +29,8 @@ export interface BrokerOptions {
   /** Period of every PingSource; without it they tick only when asked to. */
   readonly pingEverySeconds?: number
   readonly faults?: Faults
+  /** Told of every entry of the ledger as it is made, for a ledger that outlives the broker. */
+  readonly journal?: (entry: LedgerEntry) => void
 }
 
 /** A running broker. */
@@ -54,7 +56,7 @@ export interface Broker {
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const { log, now = () => new Date() } = options
   const eventing = readEventing(options.eventing)
-  const { ledger, record } = createLedger(now)
+  const { ledger, record } = createLedger(now, options.journal)
 
   const address = ({ service, uri }: Destination) => new URL(uri, options.resolve(service)).href
   const accept = (name: string, event: BrokerEvent): boolean => {

@@ -1,3 +1,5 @@
+import { seeded } from '../seeded.ts'
+
 /** What goes wrong on the way from the broker to the triggers, the same for the same seed and order of events. */
 export interface Faults {
   readonly seed: number
@@ -15,16 +17,6 @@ export const noFaults: Plan = () => [0]
 
 /** The plan that the faults make. */
 export function planFaults({ seed, duplicate = 0, delayMs = 0 }: Faults): Plan {
-  const random = mulberry32(seed)
+  const random = seeded(seed)
   return () => Array.from({ length: random() < duplicate ? 2 : 1 }, () => random() * delayMs)
-}
-
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

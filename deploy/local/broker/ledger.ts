@@ -43,8 +43,8 @@ export interface Ledger {
 /** Entries kept; a broker that runs for days forgets the older half of twice as many. */
 const KEPT = 100_000
 
-/** A ledger, and the way to write into it. */
-export function createLedger(now: () => Date) {
+/** A ledger, and the way to write into it. `journal` is told of each entry before anything else happens because of it. */
+export function createLedger(now: () => Date, journal?: (entry: LedgerEntry) => void) {
   const counts = Object.fromEntries(LEDGER_KINDS.map((kind) => [kind, 0])) as Record<LedgerKind, number>
   const entries: LedgerEntry[] = []
   const ledger: Ledger = { entries, counts: () => ({ ...counts }) }
@@ -55,7 +55,9 @@ export function createLedger(now: () => Date) {
   ) => {
     const { source = '', id = '', type = '' } = attributes
     counts[kind] += 1
-    entries.push({ at: now(), kind, source, id, type, ...more })
+    const entry = { at: now(), kind, source, id, type, ...more }
+    journal?.(entry)
+    entries.push(entry)
     if (entries.length > 2 * KEPT) entries.splice(0, KEPT)
   }
   return { ledger, record }

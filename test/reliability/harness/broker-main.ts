@@ -1,0 +1,21 @@
+import { appendFileSync } from 'node:fs'
+import { startBroker } from '../../../deploy/local/broker/broker.ts'
+
+// The broker as a process that can be killed: what it holds is in its memory and goes with it, what it has accepted is in
+// a file of its own before it answers. SERVICES is JSON: a function's ports, which take turns as replicas behind a Service.
+const { PORT = '0', SERVICES = '{}', JOURNAL = '', SEED = '1' } = process.env
+const services = JSON.parse(SERVICES) as Record<string, readonly number[]>
+let turn = 0
+
+const broker = await startBroker({
+  eventing: new URL('../../../eventing/', import.meta.url),
+  resolve(name) {
+    const ports = services[name] ?? []
+    return `http://127.0.0.1:${ports[(turn += 1) % ports.length] ?? 9}`
+  },
+  port: Number(PORT),
+  backoffScale: 0.2,
+  faults: { seed: Number(SEED), duplicate: 0.2, delayMs: 100 },
+  journal: ({ kind, id }) => kind === 'accepted' && appendFileSync(JOURNAL, `${id}\n`),
+})
+process.stdout.write(`${JSON.stringify({ ready: true, url: broker.url })}\n`)

@@ -1,0 +1,32 @@
+/** What is written in a source file, and what stands there instead. Blanks and line breaks do not count. */
+export type Edit = readonly [text: string, instead: string]
+
+/** One source file and what it is to say instead. */
+export interface EditedFile {
+  readonly file: string
+  readonly edits: readonly Edit[]
+}
+
+/** GitHub's secondary limits out of the way: a test asks more in a second than one may in a minute. */
+export const UNLIMITED: EditedFile = {
+  file: 'shared/forge/github/limits.ts',
+  edits: [
+    ['{ count: 900, ms: 60_000 }', '{ count: 900_000, ms: 60_000 }'],
+    ['{ count: 80, ms: 60_000 }', '{ count: 80_000, ms: 60_000 }'],
+    ['{ count: 500, ms: 3_600_000 }', '{ count: 500_000, ms: 3_600_000 }'],
+  ],
+}
+
+/** The source with every edit made; fails when it does not say what is to be replaced exactly once. */
+export function edited(source: string, file: string, edits: readonly Edit[]): string {
+  return edits.reduce((text, [from, to]) => {
+    const words = from
+      .trim()
+      .split(/\s+/)
+      .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`))
+    const found = [...text.matchAll(new RegExp(words.join(String.raw`\s+`), 'g'))]
+    if (found.length !== 1) throw new Error(`${file} has ${found.length} times and not once: ${from}`)
+    const [{ index, 0: whole }] = found as [RegExpExecArray]
+    return text.slice(0, index) + to + text.slice(index + whole.length)
+  }, source)
+}
