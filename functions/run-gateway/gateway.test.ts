@@ -398,3 +398,26 @@ describe('a result', () => {
     expect(seen).not.toContain('canary-run-token-key')
   })
 })
+
+test.for(['run', 'model'] as const)(
+  'X12 an agent that hands in its %s token, whatever the encoding, is told so, and nothing of it is stored',
+  async (audience, { db }) => {
+    const { call, run } = gateway(db)
+    const { attempt, token } = await run()
+    const secret = tokenOf(attempt, audience)
+    const before = await db.selectFrom('blobs').select('digest').execute()
+    for (const text of [secret, Buffer.from(`x${secret}`).toString('base64'), Buffer.from(secret).toString('hex')]) {
+      const upload = await call('PUT', `/v1/blobs/${sha256(text)}`, { token, body: text })
+      expect(upload).toMatchObject({ status: 400, code: 'token_inside' })
+      const message = { title: 'Say hello', summary: text, tests: 'None.' }
+      const result = await call('POST', '/v1/result', { token, body: succeeded('hello\n', { message }) })
+      expect(result).toMatchObject({ status: 400, code: 'token_inside' })
+    }
+    expect((await call('POST', '/v1/progress', { token, body: progress(1, secret) })).status).toBe(204)
+    expect(await db.selectFrom('progress').select('text').execute()).toEqual([
+      { text: '(withheld: it looks like a secret)' },
+    ])
+    expect(await db.selectFrom('blobs').select('digest').execute()).toEqual(before)
+    expect(await attempts(db)).toMatchObject([{ state: 'created' }])
+  },
+)

@@ -77,10 +77,13 @@ export async function listen(
 /** Serves the app as a process: until SIGTERM or SIGINT, then drains and exits with 0. */
 export async function serve(app: App, options: ServeOptions): Promise<void> {
   const { log } = options
-  process.on('unhandledRejection', (error) => {
-    log.fatal({ err: error }, 'unhandled rejection')
+  // Node's own report would print all that libraries hang on an error.
+  const fail = (what: string) => (error: unknown) => {
+    log.fatal({ err: error }, what)
     process.exit(70)
-  })
+  }
+  process.on('unhandledRejection', fail('unhandled rejection'))
+  process.on('uncaughtException', fail('uncaught exception'))
   const served = await listen(app, options)
   log.info({ url: served.url }, 'listening')
   const stop = (signal: string) => {

@@ -42,6 +42,13 @@ export interface WorldOptions {
   readonly functions?: string
   /** Root of the model's API; by default nobody answers there. */
   readonly modelUrl?: string
+  readonly modelKey?: string
+  /** Key of the agents' tokens, when it is not `TOKEN_KEY`. */
+  readonly tokenKey?: string
+  /** The agent's script below `test/support/`, when it is not the ordinary stub. */
+  readonly agent?: string
+  /** Default `warn`. */
+  readonly logLevel?: FunctionsOptions['logLevel']
 }
 
 /** Forge, broker and functions around one database, with a connected repository `maria/shop`. */
@@ -51,6 +58,8 @@ export interface World {
   readonly projectId: string
   readonly hookUrl: string
   readonly hookSecret: string
+  /** Where the functions find hooks' secrets, one file per name. */
+  readonly secretsDir: string
   /** The process that runs the functions now. */
   functions(): NodeProcess
   /** Starts the functions again, perhaps to die at another crash point once that is armed. */
@@ -156,16 +165,16 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     brokerUrl: broker.url,
     forge: { url: forge.url, authDir },
     secretsDir: join(folder, 'secrets'),
-    model: { url: options.modelUrl ?? 'http://127.0.0.1:9', key: '', names: ['gpt-5.4-mini'] },
-    tokenKey: TOKEN_KEY,
+    model: { url: options.modelUrl ?? 'http://127.0.0.1:9', key: options.modelKey ?? '', names: ['gpt-5.4-mini'] },
+    tokenKey: options.tokenKey ?? TOKEN_KEY,
     ...(options.gates && { gates: options.gates }),
     launcher: {
       directory: jobs,
       supervisor: root('functions/stage-dispatcher/supervise.ts'),
-      command: [process.execPath, root('test/support/stub-agent.ts')],
+      command: [process.execPath, root(`test/support/${options.agent ?? 'stub-agent.ts'}`)],
       env: { PATH: process.env['PATH'] ?? '', ...(options.change && { CHANGE: JSON.stringify(options.change) }) },
     },
-    logLevel: 'warn',
+    logLevel: options.logLevel ?? 'warn',
   }
   let functions: NodeProcess | undefined
   const start = async (crashPoint?: string) => {
@@ -196,6 +205,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     projectId: connected.projectId,
     hookUrl,
     hookSecret: connected.secret,
+    secretsDir: join(folder, 'secrets'),
     functions: () => functions as NodeProcess,
     restart: start,
     async another() {

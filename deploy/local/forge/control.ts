@@ -24,6 +24,7 @@ const FaultBody = v.strictObject({
       status: v.number(),
       headers: v.exactOptional(v.record(v.string(), v.string())),
       body: v.exactOptional(v.unknown()),
+      echo: v.exactOptional(v.literal(true)),
     }),
   ]),
 })
@@ -66,6 +67,7 @@ export function controlRoutes(app: Hono<Env>, forge: Forge): void {
     const { token } = await input(c, v.strictObject({ token: v.exactOptional(v.string()) }))
     return c.json({ expired: forge.credentials.expire(token) })
   })
+  app.get('/_forge/tokens', (c) => c.json(forge.credentials.issued()))
   app.get('/_forge/apps', (c) =>
     c.json(
       forge.apps.map(({ id, clientId, slug, bot, privateKey, hook, installations }) => ({

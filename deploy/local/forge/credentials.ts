@@ -38,6 +38,8 @@ export interface Credentials {
   ): InstallationToken
   /** Make installation tokens (one or all) expire now. */
   expire(token?: string): number
+  /** Every installation token that was ever given out. */
+  issued(): string[]
   /** Who an Authorization header names; throws 401 for a header that names nobody. */
   identify(header: string | undefined): Caller
 }
@@ -63,6 +65,7 @@ export function createCredentials(apps: readonly App[], now: () => number = Date
         issued.set(key, { ...entry, grant: { ...entry.grant, expiresAt: new Date(0) } })
       return affected.length
     },
+    issued: () => [...issued.keys()],
     identify(header) {
       if (header === undefined) return { kind: 'anonymous', key: 'anonymous' }
       const [, scheme = '', value = ''] = /^(\w+)\s+(.+)$/.exec(header.trim()) ?? []

@@ -3,7 +3,13 @@ export type FaultEffect =
   | 'drop-before'
   | 'apply-then-drop'
   | { readonly delayMs: number }
-  | { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: unknown }
+  | {
+      readonly status: number
+      readonly headers?: Readonly<Record<string, string>>
+      readonly body?: unknown
+      /** The message repeats the headers of the request, credentials included, as some proxies do. */
+      readonly echo?: true
+    }
 
 /** A fault for the next requests that match. */
 export interface Fault {

@@ -161,8 +161,11 @@ function withFaults(forge: Forge, listener: Listener): Listener {
     if (effect === 'drop-before') return void request.socket.destroy()
     if (effect === 'apply-then-drop') return listener(request, muted(request, response))
     if ('status' in effect) {
+      const echoed = effect.echo === true ? { message: JSON.stringify(request.headers) } : undefined
       const body =
-        typeof effect.body === 'string' ? effect.body : JSON.stringify(effect.body ?? { message: 'Injected fault' })
+        typeof effect.body === 'string'
+          ? effect.body
+          : JSON.stringify(echoed ?? effect.body ?? { message: 'Injected fault' })
       request.resume()
       return void response.writeHead(effect.status, { 'content-type': 'application/json', ...effect.headers }).end(body)
     }
