@@ -90,7 +90,6 @@ const alone: Readonly<Record<string, string>> = {
   'shared/events/subscriptions.ts#consumersOf': 'the rule of the table, beside it',
   'shared/job/bundle.ts#CommitSha': 'part of the protocol between the platform and the agent',
   'shared/job/result.ts#Usage': 'part of the protocol between the platform and the agent',
-  'shared/job/token.ts#mintToken': 'the other half of verifyToken',
   'shared/outbox/write.ts#emitAll': 'emit for many at once; only the webhook gateway has many',
   'shared/outbox/write.ts#LEASE_SECONDS': 'one length for leases that rows begin with and leases that are claimed',
   'shared/outbox/deliver.ts#lookAgain': 'the protocol; a decision that a person sends is written like a delivery',
