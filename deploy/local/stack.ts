@@ -9,6 +9,7 @@ import { connect, type Db } from '#shared/db/connect.ts'
 import { migrate } from '#shared/db/migrate.ts'
 import { prepareAgents } from './agent-place.ts'
 import { startBroker } from './broker/broker.ts'
+import { disconnectRepositories } from './connect-repository.ts'
 import { freePort } from './free-port.ts'
 import { startProcesses } from './function-processes.ts'
 import { FUNCTIONS, localUrl, startFunctions, type FunctionName, type FunctionsOptions } from './functions.ts'
@@ -76,7 +77,7 @@ export async function startStack(
     const db = connect(database.url, { name: 'local' })
     closers.push(() => db.destroy())
     // The forge of an earlier start is gone, and its repositories with it.
-    await db.updateTable('projects').set({ state: 'disconnected' }).execute()
+    await disconnectRepositories(db)
 
     const forge = await startForge(
       options.port === 0 ? await freePort() : options.port,

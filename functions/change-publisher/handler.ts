@@ -62,8 +62,8 @@ export interface Deps {
   forge(project: Row<'projects'>): Forge
   /** Values that must never leave, of this installation. */
   readonly canaries: readonly string[]
-  /** Commits that this change is about to be published, if the run is still where it was seen; else false. */
-  intend(finished: Finished): Promise<boolean>
+  /** Commits that this change is about to be published, and returns the outbox rows it wrote; undefined if the run is not where it was seen. */
+  intend(finished: Finished): Promise<readonly string[] | undefined>
   published(writer: Writer, finished: Finished, published: Published): Promise<void>
   rejected(writer: Writer, finished: Finished, reason: ReasonCode, detail: string | undefined): Promise<void>
 }
@@ -108,7 +108,8 @@ export function changePublisher(deps: Deps): Handler {
     const written = await secretInFiles(decision.files, base, forge, deps.canaries)
     if (written !== undefined) return reject('secret_found', written)
 
-    if (!(await deps.intend(finished))) throw new RetryLater('the run moved on', { seconds: 0 })
+    const intended = await deps.intend(finished)
+    if (intended === undefined) throw new RetryLater('the run moved on', { seconds: 0 })
     crashPoint('publisher.after-intent')
     const committed = await forge.commit({
       parent: manifest.base.commit,
@@ -130,6 +131,7 @@ export function changePublisher(deps: Deps): Handler {
     if ('refused' in pull) return reject('change_refused', pull.refused)
     return {
       outcome: `published #${pull.number}`,
+      written: intended,
       write: (writer) => deps.published(writer, finished, { ...committed, ...pull }),
     }
   }

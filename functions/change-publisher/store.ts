@@ -3,6 +3,8 @@ import type { Db } from '#shared/db/connect.ts'
 import { transaction } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { ResultManifest } from '#shared/job/result.ts'
+import { emit } from '#shared/outbox/write.ts'
+import { runEvent } from '#shared/run/run-event.ts'
 import { endRun, lockRun } from '#shared/run/transition.ts'
 import type { Deps, Finished } from './handler.ts'
 
@@ -60,13 +62,21 @@ export function store(db: Db): Pick<Deps, 'finished' | 'intend' | 'published' | 
       transaction(db, async (tx) => {
         const { run } = finished
         const now = await lockRun(tx, run.id)
-        if (now.version !== run.version) return false
-        await tx
+        if (now.version !== run.version) return undefined
+        const intent = await tx
           .insertInto('intents')
           .values({ kind: 'pull_request', name: intentName(finished), run_id: run.id })
           .onConflict((conflict) => conflict.columns(['kind', 'name']).doNothing())
-          .execute()
-        return true
+          .returningAll()
+          .executeTakeFirst()
+        if (intent === undefined) return []
+        return [
+          await emit(
+            tx,
+            'change-publisher',
+            runEvent(EVENT_TYPES.intentRecorded, now, { rows: { intents: [intent] } }),
+          ),
+        ]
       }),
 
     async published(writer, finished, { commit, number, url }) {
@@ -85,13 +95,14 @@ export function store(db: Db): Pick<Deps, 'finished' | 'intend' | 'published' | 
         .where('id', '=', finished.change.id)
         .returningAll()
         .executeTakeFirstOrThrow()
-      await tx
+      const intents = await tx
         .updateTable('intents')
         .set({ state: 'done', external_id: String(number), settled_at: sql`now()` })
         .where('kind', '=', 'pull_request')
         .where('name', '=', intentName(finished))
+        .returningAll()
         .execute()
-      await tx
+      const links = await tx
         .insertInto('links')
         .values({
           from_kind: 'change',
@@ -101,12 +112,13 @@ export function store(db: Db): Pick<Deps, 'finished' | 'intend' | 'published' | 
           to_id: `${now.repository_id}#${number}`,
         })
         .onConflict((conflict) => conflict.doNothing())
+        .returningAll()
         .execute()
-      await endRun(writer, run.id, {
-        state: 'succeeded',
-        type: EVENT_TYPES.changePublished,
-        rows: { changes: [change] },
-      })
+      const rows = { changes: [change], intents, links }
+      if (now.state === 'publishing')
+        return endRun(writer, run.id, { state: 'succeeded', type: EVENT_TYPES.changePublished, rows })
+      // Cancelled while it was being published: the pull request is there all the same.
+      return writer.emit(runEvent(EVENT_TYPES.intentSettled, now, { rows }))
     },
 
     rejected: (writer, { run }, reason, detail) =>

@@ -66,16 +66,17 @@ export function store(
         .values({ ...columns(intent), state: start.state, bundle_digest: digest, change_id: change.id })
         .returningAll()
         .executeTakeFirstOrThrow()
-      await tx
+      const links = await tx
         .insertInto('links')
         .values([
           { from_kind: 'issue', from_id: intent.subject.id, relation: 'asked for', to_kind: 'run', to_id: run.id },
           { from_kind: 'run', from_id: run.id, relation: 'works on', to_kind: 'change', to_id: change.id },
         ])
+        .returningAll()
         .execute()
       await writer.emit(
         runEvent(start.type, run, {
-          rows: { runs: [run], changes: [change], subjects: [subject], bundles: await rowsOf(tx, digest) },
+          rows: { runs: [run], changes: [change], subjects: [subject], bundles: await rowsOf(tx, digest), links },
         }),
       )
     },

@@ -33,17 +33,21 @@ describe('an attempt that is open', () => {
       output_tokens: 30,
     })
     expect(call.reserved_tokens).toBeGreaterThan(8_000)
-    const event = await db.selectFrom('outbox').selectAll().executeTakeFirstOrThrow()
+    const [first, event] = await db.selectFrom('outbox').selectAll().orderBy('seq').execute()
+    expect(first).toMatchObject({
+      type: 'dev.codex-k8s.usage.reserved.v1',
+      record: { rows: { model_calls: [{ id: call.id, state: 'reserved' }] } },
+    })
     expect(event).toMatchObject({
       type: 'dev.codex-k8s.usage.recorded.v1',
       subject: `runs/${run.id}`,
       producer: 'model-gateway',
     })
-    expect(event.record).toMatchObject({
+    expect(event?.record).toMatchObject({
       data: { run: run.id, attempt: 1 },
       rows: { model_calls: [{ id: call.id, charged_tokens: 150 }] },
     })
-    expect(gateway.relayed).toEqual([event.id])
+    expect(gateway.relayed).toEqual([first?.id, event?.id])
   })
 
   test('sends and receives only what is on the list of headers', async ({ db, startGateway }) => {

@@ -117,7 +117,7 @@ describe('a cut stream stays charged', () => {
     open[0]!.destroy()
     expect(await response.text()).not.toContain('response.completed')
     await charged(db)
-    expect(gateway.relayed).toHaveLength(1)
+    expect(gateway.relayed).toHaveLength(2)
   })
 
   test('when the attempt is over before the answer is', async ({ db, startGateway }) => {

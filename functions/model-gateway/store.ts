@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
 import { transaction, type Tx } from '#shared/db/transaction.ts'
-import { EVENT_TYPES } from '#shared/events/types.ts'
+import { EVENT_TYPES, type PlatformType } from '#shared/events/types.ts'
 import type { AttemptRef } from '#shared/job/token.ts'
 import { emit } from '#shared/outbox/write.ts'
 import { runEvent } from '#shared/run/run-event.ts'
@@ -43,7 +43,7 @@ export function store(db: Db, leaseSeconds: number): Store {
           .executeTakeFirstOrThrow()
         const denied = deny(attempt, usage)
         if (denied !== undefined) return { ...denied, written }
-        const { id } = await tx
+        const call = await tx
           .insertInto('model_calls')
           .values({
             run_id: ref.run,
@@ -52,9 +52,10 @@ export function store(db: Db, leaseSeconds: number): Store {
             charged_tokens: tokens,
             expires_at: expiry,
           })
-          .returning('id')
+          .returningAll()
           .executeTakeFirstOrThrow()
-        return { id, written }
+        written.push(...(await record(tx, EVENT_TYPES.usageReserved, [call])))
+        return { id: call.id, written }
       }),
 
     async renew(id) {
@@ -79,7 +80,7 @@ export function store(db: Db, leaseSeconds: number): Store {
           .where('state', '=', 'reserved')
           .returningAll()
           .execute()
-        return record(tx, rows)
+        return record(tx, EVENT_TYPES.usageRecorded, rows)
       }),
 
     chargeExpired: (graceSeconds) =>
@@ -132,20 +133,16 @@ async function charge(tx: Tx, which: ReturnType<typeof sql<boolean>>): Promise<s
     .where('id', 'in', overdue)
     .returningAll()
     .execute()
-  return record(tx, rows)
+  return record(tx, EVENT_TYPES.usageRecorded, rows)
 }
 
-/** An event for each call whose charge is final. */
-async function record(tx: Tx, calls: readonly Row<'model_calls'>[]): Promise<string[]> {
+/** An event for each call: what it may cost at most, or a charge that is final. */
+async function record(tx: Tx, type: PlatformType, calls: readonly Row<'model_calls'>[]): Promise<string[]> {
   const written: string[] = []
   for (const call of calls) {
     const run = await tx.selectFrom('runs').selectAll().where('id', '=', call.run_id).executeTakeFirstOrThrow()
     written.push(
-      await emit(
-        tx,
-        'model-gateway',
-        runEvent(EVENT_TYPES.usageRecorded, run, { rows: { model_calls: [call] }, attempt: call.attempt }),
-      ),
+      await emit(tx, 'model-gateway', runEvent(type, run, { rows: { model_calls: [call] }, attempt: call.attempt })),
     )
   }
   return written

@@ -77,7 +77,7 @@ export function store(db: Db, relay: Relay): Deps {
           .insertInto('progress')
           .values({ run_id: runId, attempt, sequence, kind, text })
           .onConflict((conflict) => conflict.doNothing())
-          .returning('sequence')
+          .returningAll()
           .executeTakeFirst()
         if (added === undefined) return []
         const due = await tx
@@ -91,11 +91,11 @@ export function store(db: Db, relay: Relay): Deps {
               when('progressed_at', '<', sql<Date>`now() - make_interval(secs => ${PROGRESS_SECONDS})`),
             ]),
           )
-          .returningAll()
+          .returning('attempt')
           .executeTakeFirst()
-        if (due === undefined) return []
         const run = await tx.selectFrom('runs').selectAll().where('id', '=', runId).executeTakeFirstOrThrow()
-        return [await emit(tx, 'run-gateway', runEvent(EVENT_TYPES.runProgressed, run, { rows: {}, attempt }))]
+        const type = due === undefined ? EVENT_TYPES.progressRecorded : EVENT_TYPES.runProgressed
+        return [await emit(tx, 'run-gateway', runEvent(type, run, { rows: { progress: [added] }, attempt }))]
       })
       await relay.after(written)
     },

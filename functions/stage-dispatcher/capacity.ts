@@ -3,9 +3,11 @@ import type { Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
 import type { Tx } from '#shared/db/transaction.ts'
 import { RetryLater } from '#shared/errors.ts'
+import { EVENT_TYPES } from '#shared/events/types.ts'
 import { silentSeconds } from '#shared/job/bundle.ts'
 import { mintToken } from '#shared/job/token.ts'
 import type { Writer } from '#shared/outbox/deliver.ts'
+import { runEvent } from '#shared/run/run-event.ts'
 import { lockRun } from '#shared/run/transition.ts'
 import { opens } from '#shared/workflow/gate.ts'
 import { consumeApproval } from './approval.ts'
@@ -45,7 +47,7 @@ export async function fitting(tx: Tx, projectId: string): Promise<(Row<'runs'> &
  * with it, or is cancelled.
  */
 export async function commitIntent(writer: Writer, runId: string): Promise<void> {
-  const { tx } = writer
+  const { tx, emit } = writer
   const run = await lockRun(tx, runId)
   if (run.state !== 'queued' || run.bundle_digest === null) return
   const { manifest } = await tx
@@ -54,24 +56,28 @@ export async function commitIntent(writer: Writer, runId: string): Promise<void>
     .where('digest', '=', run.bundle_digest)
     .executeTakeFirstOrThrow()
   if (!opens(manifest.gate) && !(await consumeApproval(writer, run))) return
-  const { attempt } = await tx
+  const attempt = await tx
     .insertInto('attempts')
     .values({
       run_id: run.id,
       attempt: sql`coalesce((select max(attempt) from attempts where run_id = ${run.id}), 0) + 1`,
       deadline_at: sql`now() + make_interval(secs => ${manifest.budget.seconds})`,
     })
-    .returning('attempt')
+    .returningAll()
     .executeTakeFirstOrThrow()
-  await tx
+  const intent = await tx
     .insertInto('intents')
-    .values({ kind: 'job', name: jobName(run.id, attempt), run_id: run.id, attempt })
-    .execute()
-  await tx
+    .values({ kind: 'job', name: jobName(run.id, attempt.attempt), run_id: run.id, attempt: attempt.attempt })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  const starting = await tx
     .updateTable('runs')
     .set({ state: 'starting', updated_at: sql`now()`, version: sql`version + 1` })
     .where('id', '=', run.id)
-    .execute()
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  const rows = { runs: [starting], attempts: [attempt], intents: [intent] }
+  await emit(runEvent(EVENT_TYPES.runStarting, starting, { rows, attempt: attempt.attempt }))
 }
 
 /** Every attempt of the project whose Job is not known to exist, with the Job as it would be created, each time the same. */

@@ -35,7 +35,7 @@ export interface Deps {
   /** The Job exists: the attempt is created, the run runs. */
   confirm(writer: Writer, intended: Intended, uid: string): Promise<void>
   /** The name is not a Job of ours. */
-  disown(writer: Writer, name: string): Promise<void>
+  disown(writer: Writer, intended: Intended): Promise<void>
   /** The Job cannot exist, or met a limit: the run failed. False: the run moved on since it was read and stays as it is. */
   fail(writer: Writer, run: Row<'runs'>, reason: ReasonCode, detail: string | undefined): Promise<boolean>
   /** The Job is gone: a new attempt, or the end. False: the run moved on since it was read and stays as it is. */
@@ -44,7 +44,8 @@ export interface Deps {
   announceWait(writer: Writer, runId: string): Promise<void>
   /** Names of Jobs of runs that are over by our decision. */
   unwanted(runId?: string): Promise<readonly string[]>
-  markGone(name: string): Promise<void>
+  /** Returns the outbox rows it wrote. */
+  markGone(name: string): Promise<readonly string[]>
   /** Open attempts that were created so long ago or are past their deadline, or the one whose Job has this name. */
   due(which: { readonly graceSeconds: number } | { readonly job: string }): Promise<readonly Due[]>
   projectsWaiting(graceSeconds: number): Promise<readonly string[]>
@@ -56,11 +57,12 @@ export interface Deps {
 export function stageDispatcher(deps: Deps): Handler {
   return async (event: Delivered): Promise<Settlement> => {
     const { run, project } = v.parse(RunEvent, event.data)
-    if (event.type === EVENT_TYPES.runCancelled || event.type === EVENT_TYPES.runFailed) await stopUnwanted(deps, run)
+    const over = event.type === EVENT_TYPES.runCancelled || event.type === EVENT_TYPES.runFailed
+    const stopped = over ? await stopUnwanted(deps, run) : []
     const { write, written, count } = await launch(deps, project)
     return {
       outcome: count === 0 ? 'nothing to start' : `started ${count}`,
-      written,
+      written: [...stopped, ...written],
       write: async (writer) => {
         await write(writer)
         if (event.type === EVENT_TYPES.stageApproved) await deps.announceWait(writer, run)
@@ -80,7 +82,7 @@ export function sweepDispatcher(deps: Deps): (graceSeconds: number) => Promise<r
     }
     await oneByOne<() => Promise<void>>(
       [
-        () => stopUnwanted(deps),
+        async () => void written.push(...(await stopUnwanted(deps))),
         async () => oneByOne(await deps.due({ graceSeconds }), judgeDue),
         async () => oneByOne(await deps.projectsWaiting(graceSeconds), launchWaiting),
       ],
@@ -136,7 +138,7 @@ async function launch(deps: Deps, project: string) {
       if (outcome.kind !== 'refused' && outcome.run === intent.run.id) await deps.confirm(writer, intent, outcome.uid)
       else {
         // Never ours to stop: there is none, or it is somebody else's.
-        await deps.disown(writer, intent.job.name)
+        await deps.disown(writer, intent)
         const [reason, detail] =
           outcome.kind === 'refused'
             ? (['job_refused', outcome.detail] as const)
@@ -160,9 +162,11 @@ async function launch(deps: Deps, project: string) {
   return { written, count: created.length, write }
 }
 
-async function stopUnwanted(deps: Deps, runId?: string): Promise<void> {
+async function stopUnwanted(deps: Deps, runId?: string): Promise<readonly string[]> {
+  const written: string[] = []
   await oneByOne(await deps.unwanted(runId), async (name) => {
     await deps.launcher.stop(name)
-    await deps.markGone(name)
+    written.push(...(await deps.markGone(name)))
   })
+  return written
 }

@@ -37,11 +37,12 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
 
     async confirm({ tx, emit: say }, { run: seen, attempt: of, job }, uid) {
       const now = await lockRun(tx, seen.id)
-      await tx
+      const intents = await tx
         .updateTable('intents')
         .set({ state: 'done', external_id: uid, settled_at: sql`now()` })
         .where('kind', '=', 'job')
         .where('name', '=', job.name)
+        .returningAll()
         .execute()
       const attempt = await tx
         .updateTable('attempts')
@@ -52,7 +53,10 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
         .returningAll()
         .executeTakeFirst()
       // Another dispatcher confirmed it, the agent was quicker with its result, or the run was cancelled meanwhile.
-      if (attempt === undefined || now.state !== 'starting') return
+      if (attempt === undefined || now.state !== 'starting') {
+        const rows = { intents, attempts: attempt === undefined ? [] : [attempt] }
+        return say(runEvent(EVENT_TYPES.intentSettled, now, { rows, attempt: of.attempt }))
+      }
       const run = await tx
         .updateTable('runs')
         .set({ state: 'running', updated_at: sql`now()`, version: sql`version + 1` })
@@ -60,17 +64,16 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
         .returningAll()
         .executeTakeFirstOrThrow()
       await say(
-        runEvent(EVENT_TYPES.runStarted, run, { rows: { runs: [run], attempts: [attempt] }, attempt: attempt.attempt }),
+        runEvent(EVENT_TYPES.runStarted, run, {
+          rows: { runs: [run], attempts: [attempt], intents },
+          attempt: attempt.attempt,
+        }),
       )
     },
 
-    async disown({ tx }, name) {
-      await tx
-        .updateTable('intents')
-        .set({ state: 'gone', settled_at: sql`now()` })
-        .where('kind', '=', 'job')
-        .where('name', '=', name)
-        .execute()
+    async disown({ tx, emit: say }, { run, job, attempt: { attempt } }) {
+      const intents = await intentsGone(tx, job.name)
+      await say(runEvent(EVENT_TYPES.intentSettled, run, { rows: { intents }, attempt }))
     },
 
     async fail(writer, seen, reason, detail) {
@@ -130,18 +133,15 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
       return rows.map(({ name }) => name)
     },
 
-    async markGone(name) {
-      await write(async ({ tx }) => {
-        const intent = await tx
-          .updateTable('intents')
-          .set({ state: 'gone', settled_at: sql`now()` })
-          .where('kind', '=', 'job')
-          .where('name', '=', name)
-          .returning(['run_id'])
-          .executeTakeFirstOrThrow()
-        await closeAttempts(tx, intent.run_id, 'stopped', 'the run is over')
-      })
-    },
+    markGone: (name) =>
+      write(async ({ tx, emit: say }) => {
+        const intents = await intentsGone(tx, name)
+        for (const { run_id: id } of intents) {
+          const attempts = await closeAttempts(tx, id, 'stopped', 'the run is over')
+          const run = await tx.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+          await say(runEvent(EVENT_TYPES.intentSettled, run, { rows: { intents, attempts } }))
+        }
+      }),
 
     async due(which) {
       // Attempt and run in one statement: read apart, a result in between would make a finished attempt look lost.
@@ -190,6 +190,17 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
       return rows.map(({ project_id }) => project_id)
     },
   }
+}
+
+/** The Job of this name is not there, or not ours. */
+function intentsGone(tx: Tx, name: string): Promise<Row<'intents'>[]> {
+  return tx
+    .updateTable('intents')
+    .set({ state: 'gone', settled_at: sql`now()` })
+    .where('kind', '=', 'job')
+    .where('name', '=', name)
+    .returningAll()
+    .execute()
 }
 
 async function closeAttempts(

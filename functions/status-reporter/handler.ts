@@ -21,6 +21,8 @@ export interface Lease {
   readonly fresh: boolean
   /** Events seen when the lease was read. */
   readonly wanted: number
+  /** Outbox rows that were committed under it. */
+  readonly written: string[]
 }
 
 /** A run's story and where its comment and labels are. */
@@ -55,10 +57,10 @@ export interface Deps {
   /** One more event is to be shown; the lease, if nobody else has it. */
   lease(runId: string, event: boolean): Promise<Lease | undefined>
   /** Commits that a comment is about to be created. */
-  intend(runId: string): Promise<void>
+  intend(run: Row<'runs'>, lease: Lease): Promise<void>
   /** Keeps what the comment shows, and since when it shows the digest that waits for an approval, if one does. */
   record(
-    runId: string,
+    run: Row<'runs'>,
     lease: Lease,
     commentId: string,
     shown: string,
@@ -72,31 +74,34 @@ export interface Deps {
 
 /** Every event of a run is one reason to bring its comment up to date; what the comment shows is the state, not the event. */
 export function statusReporter(deps: Deps): Handler {
-  return async (event: Delivered) => ({ outcome: await show(deps, v.parse(RunEvent, event.data).run, true) })
+  return (event: Delivered) => show(deps, v.parse(RunEvent, event.data).run, true)
 }
 
 /** Comments that fell behind: a crash, a forge that was away, an edit that was too soon. */
 export function sweepReporter(deps: Deps): () => Promise<readonly string[]> {
   return async () => {
-    await oneByOne(await deps.behind(), async (runId) => void (await show(deps, runId, false)))
-    return []
+    const written: string[] = []
+    await oneByOne(await deps.behind(), async (runId) => void written.push(...(await show(deps, runId, false)).written))
+    return written
   }
 }
 
-async function show(deps: Deps, runId: string, event: boolean): Promise<string> {
+async function show(deps: Deps, runId: string, event: boolean) {
+  const written: string[] = []
   for (;;) {
     const lease = await deps.lease(runId, event)
-    if (lease === undefined) return 'another is writing the comment'
+    if (lease === undefined) return { outcome: 'another is writing the comment', written }
     const settled = await tell(deps, runId, lease).catch(async (error: unknown) => {
       // What can never be written is not looked at again and again: the event that asked for it is quarantined.
       await deps.release(runId, lease, error instanceof PermanentError)
       throw error
     })
+    written.push(...lease.written)
     if (!settled) {
       await deps.release(runId, lease, false)
-      return 'shown a moment ago; the next look shows it'
+      return { outcome: 'shown a moment ago; the next look shows it', written }
     }
-    if (await deps.release(runId, lease, true)) return 'shown'
+    if (await deps.release(runId, lease, true)) return { outcome: 'shown', written }
     event = false
   }
 }
@@ -137,7 +142,7 @@ async function write(deps: Deps, told: Told, lease: Lease): Promise<boolean> {
 async function comment(deps: Deps, forge: Forge, { run, gate }: Told, lease: Lease, body: string, shown: string) {
   const known = lease.commentId
   const record = (id: string, { shownAt }: Shown) =>
-    deps.record(run.id, lease, id, shown, { shownAt, digest: pendingDigest(gate) })
+    deps.record(run, lease, id, shown, { shownAt, digest: pendingDigest(gate) })
   const edited = known === null ? undefined : await forge.edit(known, body)
   if (known !== null && edited !== undefined) {
     await record(known, edited)
@@ -146,7 +151,7 @@ async function comment(deps: Deps, forge: Forge, { run, gate }: Told, lease: Lea
     for (const other of all.filter((id) => id !== known)) await forge.remove(other)
     return
   }
-  await deps.intend(run.id)
+  await deps.intend(run, lease)
   const [oldest, ...others] = await forge.find(run.subject_number, marker(run.id))
   for (const other of others) await forge.remove(other)
   const adopted = oldest === undefined ? undefined : await forge.edit(oldest, body)

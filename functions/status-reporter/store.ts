@@ -1,7 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
-import { ACTIVE_STATES } from '#shared/db/schema.ts'
+import { ACTIVE_STATES, type Row } from '#shared/db/schema.ts'
+import { transaction, type Tx } from '#shared/db/transaction.ts'
+import { EVENT_TYPES, type PlatformType } from '#shared/events/types.ts'
+import { emit } from '#shared/outbox/write.ts'
+import { runEvent } from '#shared/run/run-event.ts'
 import type { Gate } from './decide.ts'
 import type { Deps, Lease } from './handler.ts'
 
@@ -76,40 +80,47 @@ export function store(db: Db): Omit<Deps, 'forge'> {
           coalesce(edited_at > now() - make_interval(secs => ${EDIT_SECONDS}), false) as fresh`.execute(db)
       const row = rows[0]
       return row?.mine === true
-        ? { id: mine, commentId: row.commentId, shown: row.shown, fresh: row.fresh, wanted: row.wanted }
+        ? { id: mine, commentId: row.commentId, shown: row.shown, fresh: row.fresh, wanted: row.wanted, written: [] }
         : undefined
     },
 
-    async intend(runId) {
-      await db
-        .insertInto('intents')
-        .values({ kind: 'comment', name: runId, run_id: runId })
-        .onConflict((conflict) => conflict.columns(['kind', 'name']).doNothing())
-        .execute()
-    },
+    intend: (run, lease) =>
+      transaction(db, async (tx) => {
+        const intents = await tx
+          .insertInto('intents')
+          .values({ kind: 'comment', name: run.id, run_id: run.id })
+          .onConflict((conflict) => conflict.columns(['kind', 'name']).doNothing())
+          .returningAll()
+          .execute()
+        await say(tx, EVENT_TYPES.intentRecorded, run, lease, intents)
+      }),
 
-    async record(runId, lease, commentId, shown, { shownAt, digest = null }) {
-      await db
-        .updateTable('comments')
-        .set({
-          comment_id: commentId,
-          shown,
-          edited_at: sql`now()`,
-          approval_digest: digest,
-          // The first time counts: who read it then has seen what is to be approved.
-          approval_shown_at: sql`case when approval_digest = ${digest}::text then approval_shown_at
-            when ${digest}::text is not null then ${shownAt}::timestamptz end`,
-        })
-        .where('run_id', '=', runId)
-        .where('lease', '=', lease.id)
-        .execute()
-      await db
-        .updateTable('intents')
-        .set({ state: 'done', external_id: commentId, settled_at: sql`now()` })
-        .where('kind', '=', 'comment')
-        .where('name', '=', runId)
-        .execute()
-    },
+    record: (run, lease, commentId, shown, { shownAt, digest = null }) =>
+      transaction(db, async (tx) => {
+        await tx
+          .updateTable('comments')
+          .set({
+            comment_id: commentId,
+            shown,
+            edited_at: sql`now()`,
+            approval_digest: digest,
+            // The first time counts: who read it then has seen what is to be approved.
+            approval_shown_at: sql`case when approval_digest = ${digest}::text then approval_shown_at
+              when ${digest}::text is not null then ${shownAt}::timestamptz end`,
+          })
+          .where('run_id', '=', run.id)
+          .where('lease', '=', lease.id)
+          .execute()
+        const intents = await tx
+          .updateTable('intents')
+          .set({ state: 'done', external_id: commentId, settled_at: sql`now()` })
+          .where('kind', '=', 'comment')
+          .where('name', '=', run.id)
+          .where(sql<boolean>`(state, external_id) is distinct from ('done', ${commentId}::text)`)
+          .returningAll()
+          .execute()
+        await say(tx, EVENT_TYPES.intentSettled, run, lease, intents)
+      }),
 
     async release(runId, lease, settled) {
       const released = await db
@@ -154,6 +165,12 @@ export function store(db: Db): Omit<Deps, 'forge'> {
       .orderBy('key')
       .execute()
     return { approval, decisions }
+  }
+
+  /** Nothing, if it changed nothing. */
+  async function say(tx: Tx, type: PlatformType, run: Row<'runs'>, lease: Lease, intents: readonly Row<'intents'>[]) {
+    if (intents.length > 0)
+      lease.written.push(await emit(tx, 'status-reporter', runEvent(type, run, { rows: { intents } })))
   }
 
   async function queuedBefore(projectId: string, createdAt: Date): Promise<number> {

@@ -34,7 +34,7 @@ describe('the same delivery', () => {
     expect(answers.length).toBe(1_000)
     expect(new Set(answers.map((answer) => (answer as { status: number }).status))).toEqual(new Set([202]))
     expect(await db.selectFrom('inbox').select('id').execute()).toHaveLength(1)
-    expect(await db.selectFrom('outbox').select('id').execute()).toHaveLength(1)
+    expect(await db.selectFrom('outbox').select('id').where('inbox_id', 'is not', null).execute()).toHaveLength(1)
     expect(broker.posts).toHaveLength(1)
     await expectNothingLost(db)
   }, 60_000)
@@ -64,7 +64,7 @@ describe('the same delivery', () => {
       reason: 'delivery_id_reused',
       duplicate: true,
     })
-    expect(await db.selectFrom('outbox').select('id').execute()).toHaveLength(1)
+    expect(await db.selectFrom('outbox').select('id').where('inbox_id', 'is not', null).execute()).toHaveLength(1)
     expect(await db.selectFrom('inbox').select('id').execute()).toHaveLength(2)
     await expectNothingLost(db)
   })
@@ -77,7 +77,7 @@ describe('the same delivery', () => {
     const answers = await Promise.all([deliver(gateway, one, sent), deliver(gateway, two, sent)])
     expect(answers.map(({ status }) => status)).toEqual([202, 202])
     expect(new Set(answers.map(({ json }) => json['reason']))).toEqual(new Set(['event_id_taken', undefined]))
-    expect(await db.selectFrom('outbox').select('id').execute()).toHaveLength(1)
+    expect(await db.selectFrom('outbox').select('id').where('inbox_id', 'is not', null).execute()).toHaveLength(1)
     await expectNothingLost(db)
   })
 })

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { crashPoint } from '#shared/crash-point.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { transaction, type Tx } from '#shared/db/transaction.ts'
+import { EVENT_TYPES } from '#shared/events/types.ts'
 import { grouped } from '#shared/grouped.ts'
 import { emitAll, type Emission } from '#shared/outbox/write.ts'
 import type { Decision, Project } from './decide.ts'
@@ -94,13 +95,13 @@ async function write(db: Db, group: readonly Judged[]): Promise<(Stored | undefi
   const lease = randomUUID()
   const { rows, events } = await transaction(db, async (tx) => {
     const inserted = await insert(tx, group)
-    const written = await emitAll(tx, 'webhook-gateway', inserted.flatMap(emissionOf), lease)
+    const written = await emitAll(tx, 'webhook-gateway', inserted.map(emissionOf), lease)
     crashPoint('gateway.before-commit')
-    return { rows: inserted, events: new Map(written.map((event) => [event.inbox_id, event])) }
+    return { rows: inserted, events: written }
   })
   const stored = new Map(
-    rows.map(({ row, judged }): [Judged, Stored] => {
-      const event = events.get(row.id)
+    rows.map(({ row, judged }, index): [Judged, Stored] => {
+      const event = events[index]
       const unsent = event === undefined ? [] : [{ ...event, lease, body: judged.received.bytes }]
       return [judged, { state: row.state, reason: row.reason, duplicate: false, unsent }]
     }),
@@ -144,13 +145,23 @@ async function insert(tx: Tx, group: readonly Judged[]) {
   })
 }
 
-function emissionOf({ row, judged }: Awaited<ReturnType<typeof insert>>[number]): Emission[] {
+/** What the delivery says; of one that is set aside only the ledger hears, because nobody acts on it. */
+function emissionOf({ row, judged }: Awaited<ReturnType<typeof insert>>[number]): Emission {
   const { decision } = judged
-  if (decision.kind === 'quarantine') return []
+  const rows = { inbox: [row] }
+  if (decision.kind === 'quarantine') {
+    return {
+      type: EVENT_TYPES.webhookQuarantined,
+      subject: `inbox/${row.id}`,
+      extensions: { provider: 'github', project: row.project_id ?? undefined },
+      data: { inbox: row.id, reason: row.reason },
+      rows,
+    }
+  }
   const { extensions, attributes } = decision
   const { source, type, subject, time } = attributes
   const forge = { inboxId: row.id, source, id: row.delivery_id, time }
-  return [{ type, subject, extensions, data: null, rows: { inbox: [row] }, forge }]
+  return { type, subject, extensions, data: null, rows, forge }
 }
 
 /**

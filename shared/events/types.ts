@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 
-/** The platform's own events. A breaking change is a new version, never an edit. Subject: the run, `runs/<uuid>`. */
+/** The platform's own events. A breaking change is a new version, never an edit. Subject: the run, `runs/<uuid>`, or what it is about. */
 export const EVENT_TYPES = {
   requestRefused: 'dev.codex-k8s.request.refused.v1',
   /** Something was taken away before there was a run of it. Subject: `subjects/<project>/<id>`. */
@@ -16,6 +16,8 @@ export const EVENT_TYPES = {
   approvalExpired: 'dev.codex-k8s.approval.expired.v1',
   /** The run starts under it; it opens nothing more. */
   approvalConsumed: 'dev.codex-k8s.approval.consumed.v1',
+  /** The intent to start its Job is committed. */
+  runStarting: 'dev.codex-k8s.run.starting.v1',
   runQueued: 'dev.codex-k8s.run.queued.v1',
   runStarted: 'dev.codex-k8s.run.started.v1',
   runProgressed: 'dev.codex-k8s.run.progressed.v1',
@@ -25,7 +27,21 @@ export const EVENT_TYPES = {
   runCancelled: 'dev.codex-k8s.run.cancelled.v1',
   changePublished: 'dev.codex-k8s.change.published.v1',
   changeRejected: 'dev.codex-k8s.change.rejected.v1',
+  usageReserved: 'dev.codex-k8s.usage.reserved.v1',
   usageRecorded: 'dev.codex-k8s.usage.recorded.v1',
+  // What only the ledger hears of: the rows that no other event has.
+  /** A line of the agent's that nobody else is told of, because another was just before. */
+  progressRecorded: 'dev.codex-k8s.progress.recorded.v1',
+  /** An effect outside is about to be tried. */
+  intentRecorded: 'dev.codex-k8s.intent.recorded.v1',
+  /** What became of it. */
+  intentSettled: 'dev.codex-k8s.intent.settled.v1',
+  projectConnected: 'dev.codex-k8s.project.connected.v1',
+  projectDisconnected: 'dev.codex-k8s.project.disconnected.v1',
+  /** An authentic webhook that cannot be used was set aside. */
+  webhookQuarantined: 'dev.codex-k8s.webhook.quarantined.v1',
+  /** An event was set aside for one consumer. */
+  deliveryQuarantined: 'dev.codex-k8s.delivery.quarantined.v1',
 } as const
 
 /** The type of one of our own events. */

@@ -4,6 +4,7 @@ import type { Db } from '#shared/db/connect.ts'
 import { transaction, type Tx } from '#shared/db/transaction.ts'
 import { RetryLater } from '#shared/errors.ts'
 import type { Delivered, EventRef } from '#shared/events/delivered.ts'
+import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { Consumer } from '#shared/events/subscriptions.ts'
 import { emit, type Emission } from '#shared/outbox/write.ts'
 
@@ -111,7 +112,10 @@ async function settle(
   })
 }
 
-/** Takes the row out of the way, visibly: no sweep touches it until somebody redrives it. Settled rows stay settled. */
+/**
+ * Takes the row out of the way, visibly: no sweep touches it until somebody redrives it. Settled rows stay settled. The
+ * ledger hears of it, but not of its own: it takes in what is not there yet whatever its delivery says.
+ */
 export async function quarantine(
   db: Db,
   consumer: Consumer,
@@ -119,18 +123,29 @@ export async function quarantine(
   outcome: string,
   error: object,
 ): Promise<void> {
-  await db
-    .updateTable('deliveries')
-    .set({
-      state: 'quarantined',
-      outcome: outcome.slice(0, 500),
-      error: JSON.stringify(error),
-      settled_at: sql`now()`,
+  await transaction(db, async (tx) => {
+    const row = await tx
+      .updateTable('deliveries')
+      .set({
+        state: 'quarantined',
+        outcome: outcome.slice(0, 500),
+        error: JSON.stringify(error),
+        settled_at: sql`now()`,
+      })
+      .where('outbox_id', '=', outboxId)
+      .where('consumer', '=', consumer)
+      .where('state', '=', 'pending')
+      .returning('attempts')
+      .executeTakeFirst()
+    if (row === undefined || consumer === 'audit-sink') return
+    await emit(tx, consumer, {
+      type: EVENT_TYPES.deliveryQuarantined,
+      subject: `deliveries/${outboxId}/${consumer}`,
+      extensions: { consumer },
+      data: { outbox: outboxId, consumer, attempts: row.attempts },
+      rows: {},
     })
-    .where('outbox_id', '=', outboxId)
-    .where('consumer', '=', consumer)
-    .where('state', '=', 'pending')
-    .execute()
+  })
 }
 
 async function load(db: Db, outboxId: string): Promise<Delivered> {

@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto'
+import { CompiledQuery } from 'kysely'
 import { expect } from 'vitest'
+import { diff, rebuild, type Database } from '../../functions/audit-sink/rebuild.ts'
 import type { Db } from '#shared/db/connect.ts'
 import type { World } from './world.ts'
 
@@ -50,4 +53,20 @@ export async function expectNothingLost(db: Db): Promise<void> {
     .select(({ fn }) => fn.countAll<number>().as('written'))
     .executeTakeFirstOrThrow()
   expect(audited, 'every event is in the ledger').toBe(written)
+  await expectRebuilt(db)
+}
+
+/** What the ledger says is what is there: a change without a record is found here. */
+export async function expectRebuilt(db: Db): Promise<void> {
+  const schema = `rebuilt_${randomUUID()}`
+  const differences = await db.connection().execute(async (connection) => {
+    const database: Database = {
+      query: async (text, values = []) => connection.executeQuery(CompiledQuery.raw(text, [...values])),
+    }
+    await rebuild(database, schema)
+    const found = await diff(database, schema)
+    await connection.executeQuery(CompiledQuery.raw(`drop schema "${schema}" cascade`))
+    return found
+  })
+  expect(differences, 'rows that are not what the ledger says').toEqual([])
 }

@@ -154,8 +154,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     fullName: repository.full_name,
     installationId: String(app?.installations[0]?.id),
     ownActorId: String(app?.bot.id),
+    ...(options.maxActive !== undefined && { maxActive: options.maxActive }),
   })
-  if (options.maxActive !== undefined) await db.updateTable('projects').set({ max_active: options.maxActive }).execute()
   const hookUrl = `${url('webhook-gateway')}${connected.hookPath}`
 
   const jobs = join(folder, 'jobs')

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
 import type { Row, RunState } from '#shared/db/schema.ts'
 import { digestOf, sha256 } from '#shared/digest.ts'
+import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { Manifest } from '#shared/job/bundle.ts'
 import { mintToken, type AttemptRef } from '#shared/job/token.ts'
 
@@ -106,7 +107,8 @@ export function calls(db: Db): Promise<Row<'model_calls'>[]> {
   return db.selectFrom('model_calls').selectAll().orderBy('created_at').execute()
 }
 
-/** Every event with its record. */
+/** Every event about a charge, with its record. */
 export function outbox(db: Db): Promise<Pick<Row<'outbox'>, 'id' | 'record'>[]> {
-  return db.selectFrom('outbox').select(['id', 'record']).execute()
+  const type = EVENT_TYPES.usageRecorded
+  return db.selectFrom('outbox').select(['id', 'record']).where('type', '=', type).execute()
 }

@@ -4,7 +4,7 @@ import type { Db } from '#shared/db/connect.ts'
 import type { Row, RunState } from '#shared/db/schema.ts'
 import { transaction } from '#shared/db/transaction.ts'
 import { canonicalJson, digestOf, sha256 } from '#shared/digest.ts'
-import type { PlatformType } from '#shared/events/types.ts'
+import { EVENT_TYPES, type PlatformType } from '#shared/events/types.ts'
 import type { Manifest } from '#shared/job/bundle.ts'
 import { emit } from '#shared/outbox/write.ts'
 import { runEvent } from '#shared/run/run-event.ts'
@@ -156,6 +156,15 @@ export function runNow(db: Db, id: string): Promise<Row<'runs'>> {
   return db.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
 }
 
+/** What only says which rows changed. */
+const forTheLedger = [
+  EVENT_TYPES.runStarting,
+  EVENT_TYPES.intentRecorded,
+  EVENT_TYPES.intentSettled,
+  EVENT_TYPES.progressRecorded,
+  EVENT_TYPES.usageReserved,
+]
+
 /** Types of the events about a run, in the order in which they were written, without `dev.codex-k8s.`. */
 export async function saidOf(db: Db, run: string): Promise<string[]> {
   const rows = await db
@@ -163,6 +172,7 @@ export async function saidOf(db: Db, run: string): Promise<string[]> {
     .select('type')
     .where('subject', '=', `runs/${run}`)
     .where('producer', '!=', 'test')
+    .where('type', 'not in', forTheLedger)
     .orderBy('seq')
     .execute()
   return rows.map(({ type }) => type.replace(/^dev\.codex-k8s\.|\.v1$/g, ''))
