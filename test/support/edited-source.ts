@@ -9,11 +9,11 @@ export interface EditedFile {
 
 /** GitHub's secondary limits out of the way: a test asks more in a second than one may in a minute. */
 export const UNLIMITED: EditedFile = {
-  file: 'shared/forge/github/limits.ts',
+  file: 'shared/pace.ts',
   edits: [
-    ['{ count: 900, ms: 60_000 }', '{ count: 900_000, ms: 60_000 }'],
-    ['{ count: 80, ms: 60_000 }', '{ count: 80_000, ms: 60_000 }'],
-    ['{ count: 500, ms: 3_600_000 }', '{ count: 500_000, ms: 3_600_000 }'],
+    ['points: { burst: 300, everyMs: 120 }', 'points: { burst: 300_000, everyMs: 0.01 }'],
+    ['minute: { burst: 15, everyMs: 1_000 }', 'minute: { burst: 15_000, everyMs: 0.01 }'],
+    ['hour: { burst: 75, everyMs: 9_000 }', 'hour: { burst: 75_000, everyMs: 0.01 }'],
   ],
 }
 
