@@ -19,15 +19,17 @@ export function approval({ approval: asked, decisions }: Gate, run: Row<'runs'>)
 
 function howTo(asked: Gate['approval'], counted: Gate['decisions'], run: Row<'runs'>): string[] {
   const { policy, bundle_digest: digest, expires_at: until } = asked
-  const except = [
+  const not = [
     ...(policy.excludeRequester ? [`@${run.requester_login}, who asked`] : []),
-    ...(policy.excludeAuthor === false ? [] : ['the author of the text']),
+    ...(policy.excludeAuthor === false ? [] : ['who wrote the text']),
   ]
-  const who = `${policy.permission} access${policy.users.length > 0 ? ', or named in the policy' : ''}`
-  const label = policy.label == null ? '' : `, or set the label \`${policy.label}\` now that you have read this`
+  const named = policy.users.length > 0 ? ', or named in the policy' : ''
+  const except = not.length > 0 ? ` (not ${not.join(', and not ')})` : ''
+  const label = policy.label == null ? '' : `, or set the label \`${policy.label}\``
+  const soFar = counted.length > 0 ? ` (${names(counted)})` : ''
   return [
-    `**Next:** comment \`/approve ${digest.slice(0, SHOWN_DIGITS)}\` to let exactly this run${label}; comment \`/deny \` and a reason to refuse it. The whole comment has to be the command.`,
-    `${people(policy.quorum)} with ${who}${except.length > 0 ? `, but not ${except.join(' and not ')}` : ''}, until ${utc(until)}. So far: ${counted.length} of ${policy.quorum}${counted.length > 0 ? ` (${names(counted)})` : ''}.`,
+    `**Next:** to let exactly this start, comment \`/approve ${digest.slice(0, SHOWN_DIGITS)}\`${label}; to refuse it, comment \`/deny\` with a reason. The command has to be the whole comment.`,
+    `${people(policy.quorum)} with ${policy.permission} access${named}${except}, until ${utc(until)}. So far ${counted.length} of ${policy.quorum}${soFar}.`,
   ]
 }
 

@@ -160,3 +160,85 @@ describe('the labels of a subject', () => {
     expect(change({ state: 'cancelled', reason: 'label_removed' })).toEqual({ remove: [], add: [] })
   })
 })
+
+describe('the comment of a run that somebody has to approve', () => {
+  const approval: Row<'approvals'> = {
+    id: '6f9b1c9e-0000-4000-8000-000000000003',
+    run_id: run.id,
+    bundle_digest: '1a2b3c4d5e6f'.padEnd(64, '0'),
+    policy: {
+      users: [],
+      permission: 'write',
+      quorum: 2,
+      excludeRequester: true,
+      label: 'approve:dev',
+      expiresAfterSeconds: 3_600,
+    },
+    state: 'pending',
+    version: 1,
+    requested_at: at,
+    expires_at: new Date('2026-01-02T04:04:05Z'),
+    decided_at: null,
+    consumed_at: null,
+  }
+  const decision = (key: string, more: Partial<Row<'decisions'>> = {}): Row<'decisions'> => ({
+    key,
+    approval_id: approval.id,
+    actor_id: '1004',
+    actor_login: 'walt',
+    decision: 'approve',
+    reason: null,
+    decided_at: at,
+    source: 'comment',
+    label: null,
+    command: '',
+    refusal: null,
+    state: 'pending',
+    approvals: 1,
+    ...more,
+  })
+  const eve = { actor_id: '1003', actor_login: 'eve', refusal: 'not_eligible' }
+  const shown = (decisions: Row<'decisions'>[], more: Partial<Row<'approvals'>> = {}, state = 'waiting_approval') =>
+    render(story({ state: state as Row<'runs'>['state'] }, { gate: { approval: { ...approval, ...more }, decisions } }))
+
+  test('says how, who, until when, how many so far, and whose decision did not count', () => {
+    expect(shown([decision('1'), decision('2', eve), decision('3', eve)])).toMatchInlineSnapshot(`
+      "<!-- codex-k8s:run:6f9b1c9e-0000-4000-8000-000000000001 -->
+
+      **\`run:dev\` waits for an approval**
+
+      **Next:** to let exactly this start, comment \`/approve 1a2b3c4d5e6f\`, or set the label \`approve:dev\`; to refuse it, comment \`/deny\` with a reason. The command has to be the whole comment.
+
+      2 people with write access (not @maria, who asked, and not who wrote the text), until 2026-01-02 04:04 UTC. So far 1 of 2 (@walt).
+
+      - Not counted (2 times): \`eve\` may not decide about this stage. Ask somebody with the access that the stage asks for.
+
+      <sub>for @maria · run \`6f9b1c9e-0000-4000-8000-000000000001\`</sub>
+      "
+    `)
+  })
+
+  test('says who approved, and denied, afterwards', () => {
+    const jonas = { actor_id: '1005', actor_login: 'jonas' }
+    expect(shown([decision('1'), decision('2', jonas)], { state: 'approved' }, 'queued')).toContain(
+      'Approved by @walt, @jonas.',
+    )
+    const denied = shown([decision('1'), decision('2', { ...jonas, decision: 'deny' })], { state: 'denied' })
+    expect(denied).toContain('Denied by @jonas.')
+    expect(denied).not.toContain('/approve')
+  })
+
+  test('shows three refusals at most, the newest, and keeps silent about what came after the decision', () => {
+    const many = Array.from({ length: 9 }, (_, index) =>
+      decision(String(index), { ...eve, actor_id: String(index), actor_login: `eve${index}` }),
+    )
+    const text = shown([...many, decision('late', { ...eve, refusal: 'decided' })])
+    expect(text.match(/eve\d/g)).toEqual(['eve6', 'eve7', 'eve8'])
+  })
+
+  test.for(hostile)('keeps a login of %j harmless', (actor_login) => {
+    const text = shown([decision('1', { ...eve, actor_login })])
+    expect(text.split('Not counted')[1]).not.toMatch(/(?<!\()@everyone(?![^`]*`)/)
+    expect(text.match(/<!--/g)).toHaveLength(1)
+  })
+})

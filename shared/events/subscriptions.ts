@@ -38,7 +38,6 @@ export const subscriptions = {
   'change-publisher': [{ type: event('run', 'finished') }],
   'status-reporter': [
     { type: event('request', 'refused') },
-    { type: event('stage', 'requested') },
     { type: event('stage', 'approved') },
     { type: event('approval', 'requested') },
     { type: event('decision', 'recorded') },

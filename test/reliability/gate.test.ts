@@ -1,7 +1,6 @@
 import { expect } from 'vitest'
 import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
-import type { Row } from '#shared/db/schema.ts'
 import { transaction } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import { emit } from '#shared/outbox/write.ts'
@@ -9,9 +8,10 @@ import { runEvent } from '#shared/run/run-event.ts'
 import { test } from '../support/database.ts'
 import { redeliverFailed } from '../support/deliveries.ts'
 import { expectNothingLost, expectOnceAndOnlyOnce } from '../support/invariants.ts'
+import { waitingRun } from '../support/gated-run.ts'
 import { endOf } from '../support/processes.ts'
 import { eventually } from '../support/wait.ts'
-import { startWorld, type World, type WorldOptions } from '../support/world.ts'
+import { startWorld, type World } from '../support/world.ts'
 
 test('C14 (as far as a gate decides by itself): killed after it has let a run pass and before it answers, it lets it pass once', async ({
   db,
@@ -60,57 +60,6 @@ test('C14 (as far as a gate decides by itself): killed after it has let a run pa
   expect(passed).toHaveLength(1)
   await expectOnceAndOnlyOnce(world, db, { runs: 1 })
 })
-
-const gates: WorldOptions['gates'] = {
-  dev: { users: [], permission: 'write', quorum: 1, excludeRequester: true, expiresAfterSeconds: 3_600 },
-}
-const seed = {
-  users: [
-    { login: 'maria', id: 1001, token: 'maria-token' },
-    { login: 'walt', id: 1004, token: 'walt-token' },
-  ],
-  repos: [
-    {
-      owner: 'maria',
-      name: 'shop',
-      files: { 'README.md': '# shop\n' },
-      collaborators: { walt: 'write' },
-      labels: ['run:dev'],
-    },
-  ],
-} as const
-
-/** A world in which a run waits for an approval, and its comment says so. */
-async function waitingRun(options: WorldOptions) {
-  const { db } = options
-  const world = await startWorld({ ...options, gates, seed: seed as unknown as NonNullable<WorldOptions['seed']> })
-  await world.drain()
-  const issue = await world.issue()
-  await world.label(issue)
-  const asked = await eventually(
-    async () => {
-      await world.sweep()
-      const behind = await db.selectFrom('comments').select('run_id').whereRef('wanted', '>', 'done').execute()
-      const pending = await db.selectFrom('approvals').selectAll().executeTakeFirst()
-      const { deliveries_pending: held } = await db.selectFrom('accounting').selectAll().executeTakeFirstOrThrow()
-      await db
-        .updateTable('comments')
-        .set({ edited_at: sql`now() - interval '1 minute'` })
-        .execute()
-      return behind.length === 0 && held === 0 ? pending : undefined
-    },
-    { what: 'an approval that is asked for', timeoutMs: 20_000 },
-  )
-  const approval = asked as Row<'approvals'>
-  await world.arm()
-  const decide = (key = 'one') =>
-    fetch(`${world.url('approval-gate')}/v1/runs/${approval.run_id}/decisions`, {
-      method: 'POST',
-      headers: { authorization: 'Bearer walt-token', 'content-type': 'application/json', 'idempotency-key': key },
-      body: JSON.stringify({ decision: 'approve', digest: approval.bundle_digest }),
-    })
-  return { world, issue, approval, decide }
-}
 
 async function recover(world: World): Promise<void> {
   expect(await endOf(world.functions())).toMatchObject({ signal: 'SIGKILL' })
