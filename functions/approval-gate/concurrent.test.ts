@@ -105,7 +105,7 @@ describe('decisions at the same time', () => {
                 .where('run_id', '=', run.id)
                 .where('state', '=', 'pending')
                 .execute()
-              return gate.sweep(0)
+              return gate.sweep()
             }),
           )
           await expectOneEnd(db, run)
