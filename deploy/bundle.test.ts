@@ -41,7 +41,7 @@ test('crash points leave no trace in a bundle', async () => {
     console.log('alive')`,
   )
   expect(problems).toEqual([])
-  expect(fs.readFileSync(join(folder, 'quiet', 'main.js'), 'utf8')).not.toMatch(/crashPoint|SIGKILL/)
+  expect(fs.readFileSync(join(folder, 'quiet', 'program.js'), 'utf8')).not.toMatch(/crashPoint|SIGKILL/)
   expect(spawnSync(process.execPath, [join(folder, 'quiet', 'main.js')], { encoding: 'utf8' }).stdout).toBe('alive\n')
 
   const loud = await bundleOf('loud', `console.log('${name}')`)

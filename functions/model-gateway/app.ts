@@ -48,7 +48,6 @@ export function create(config: Config, clients: { db: Db; relay: Relay; log: Log
   })
 
   const app = new Hono<{ Variables: { ref: AttemptRef } }>()
-  app.get('/healthz', () => new Response('ok'))
   app.post('/sweep', async (c) => {
     const written = await calls.chargeExpired(graceOf(c.req.query('grace')))
     await relay.after(written)

@@ -41,7 +41,6 @@ export function create(
     log,
   }
 
-  app.get('/healthz', () => new Response('ok'))
   if (metrics) app.get('/metrics', scrapes(db))
   app.post('/sweep', async (c) => {
     const round = await reconcile(deps, graceOf(c.req.query('grace')))

@@ -48,8 +48,6 @@ export function create(
         problem({ status: 413, code: 'too_large', title: 'Too large', detail: `At most ${maxSize} bytes.` }),
     })
 
-  app.get('/healthz', () => new Response('ok'))
-
   app.get(
     '/v1/input',
     withAttempt(async (c, attempt) => c.json(await deps.input(attempt))),

@@ -26,9 +26,9 @@ export function create(
   { db, relay, log }: { db: Db; relay: Relay; log: Log },
 ): App {
   const app = new Hono()
-  const receive = webhookGateway({ storage: store(db), secrets: createSecrets(secretsDir), relay, log })
+  const storage = store(db)
+  const receive = webhookGateway({ storage, secrets: createSecrets(secretsDir), relay, log })
 
-  app.get('/healthz', () => new Response('ok'))
   if (trustedProxies !== undefined) app.use(ROUTE, throttled(trustedProxies))
   app.post(ROUTE, (c) => receive(c.req.param('hook'), c.req.raw))
   app.all(ROUTE, () => refuse(405, 'method_not_allowed', 'Method not allowed', undefined, { allow: 'POST' }))
@@ -39,5 +39,9 @@ export function create(
     const seconds = error instanceof RetryLater ? Math.max(1, error.seconds) : 5
     return problem({ status: 503, code: 'retry_later', title: 'Temporary failure' }, { 'retry-after': String(seconds) })
   })
-  return { fetch: (request, bindings) => app.fetch(request, bindings), close: () => db.destroy() }
+  return {
+    fetch: (request, bindings) => app.fetch(request, bindings),
+    warm: () => storage.findHook(''),
+    close: () => db.destroy(),
+  }
 }

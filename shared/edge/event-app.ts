@@ -38,8 +38,6 @@ export interface EventAppOptions {
 export function eventApp({ consumer, db, relay, log, handle, sweep, close }: EventAppOptions): App {
   const app = new Hono()
 
-  app.get('/healthz', () => new Response('ok'))
-
   app.post(
     '/',
     bodyLimit({
@@ -74,7 +72,12 @@ export function eventApp({ consumer, db, relay, log, handle, sweep, close }: Eve
 
   app.notFound(() => problem({ status: 404, code: 'not_found', title: 'Not found' }))
   app.onError((error) => (isFault(error) ? answerFault(error, log) : answerError(error, log)))
-  return { fetch: (request) => app.fetch(request), close }
+  return {
+    fetch: (request) => app.fetch(request),
+    // A connection, and what the database has to read of its catalogue before the first look at these tables.
+    warm: () => findDelivery(db, consumer, { source: '', id: '' }),
+    close,
+  }
 }
 
 /** The response for an error, by class; the message goes to the log and, for a PermanentError, to the dead letter. */

@@ -35,6 +35,14 @@ test('C17 closing lets what is under way finish, takes nothing new, and lets go 
   expect(order).toEqual(['answered', 'closed'])
 })
 
+test('the probe is answered by the edge itself, and the app is asked for everything else', async () => {
+  const app = { fetch: (asked: Request) => new Response(asked.method), close: async () => {} }
+  const { url, close } = await listen(app, { port: 0 })
+  expect(await get(`${url}/healthz`)).toBe('ok')
+  expect(await (await fetch(`${url}/healthz`, { method: 'POST', body: 'x' })).text()).toBe('POST')
+  await close()
+})
+
 test('a port that is taken is an error, not a process that hangs', async () => {
   const app = { fetch: () => new Response('x'), close: async () => {} }
   const first = await listen(app, { port: 0 })

@@ -1,12 +1,14 @@
-import { createAdaptorServer, type HttpBindings } from '@hono/node-server'
+import type { HttpBindings } from '@hono/node-server'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Server, ServerResponse } from 'node:http'
 import type { Log } from '#shared/log.ts'
 
 /** A function's app: what answers requests and what has to be let go at the end. */
 export interface App {
   /** `bindings` are there when the request came through `listen`. */
   fetch(request: Request, bindings?: Partial<HttpBindings>): Response | Promise<Response>
+  /** Gets ready what only a request needs. It is called while the probe is on its way and never waited for. */
+  warm?(): Promise<unknown>
   close(): Promise<void>
 }
 
@@ -34,15 +36,21 @@ export async function listen(
   app: App,
   { port, host, requestTimeoutMs = 9_000 }: Omit<ServeOptions, 'log'>,
 ): Promise<Served> {
-  const server = createAdaptorServer({
-    fetch: (request, bindings) => app.fetch(request, bindings as HttpBindings),
-    serverOptions: {
-      requestTimeout: requestTimeoutMs,
-      headersTimeout: Math.min(requestTimeoutMs, 10_000),
-      connectionsCheckingInterval: 1_000,
-      keepAliveTimeout: 5_000,
-    },
-  }) as Server
+  let loaded: ReturnType<typeof loadListener> | undefined
+  const load = () => (loaded ??= loadListener(app))
+  const limits = {
+    requestTimeout: requestTimeoutMs,
+    headersTimeout: Math.min(requestTimeoutMs, 10_000),
+    connectionsCheckingInterval: 1_000,
+    keepAliveTimeout: 5_000,
+  }
+  const server = createServer(limits, (incoming, outgoing) => {
+    // The probe of a start comes before everything else; what it does not need is loaded when it has its answer.
+    if (incoming.method === 'GET' && incoming.url === '/healthz') {
+      outgoing.once('finish', () => void load())
+      outgoing.end('ok')
+    } else void load().then((listener) => listener(incoming, outgoing))
+  })
   // While it closes, every answer is the last one on its connection: a sender that keeps its connection busy would hold
   // the process until the cut, and be cut in the middle of a request.
   const open = new Set<ServerResponse>()
@@ -74,6 +82,12 @@ export async function listen(
   }
 }
 
+/** Node's Request and Response, with the client they are part of, cost more at a start than everything else of its HTTP. */
+async function loadListener(app: App) {
+  const { requestListener } = await import('#shared/edge/request-listener.ts')
+  return requestListener(app)
+}
+
 /** Serves the app as a process: until SIGTERM or SIGINT, then drains and exits with 0. */
 export async function serve(app: App, options: ServeOptions): Promise<void> {
   const { log } = options
@@ -85,6 +99,8 @@ export async function serve(app: App, options: ServeOptions): Promise<void> {
   process.on('unhandledRejection', fail('unhandled rejection'))
   process.on('uncaughtException', fail('uncaught exception'))
   const served = await listen(app, options)
+  // What goes wrong here goes wrong again, and is told, when a request needs it.
+  app.warm?.().catch(() => {})
   log.info({ url: served.url }, 'listening')
   const stop = (signal: string) => {
     log.info({ signal }, 'draining')

@@ -86,6 +86,7 @@ const alone: Readonly<Record<string, string>> = {
   'shared/db/migrate.ts#migrate': 'the migration Job and every local start; no function may',
   'shared/db/outage.ts#isOutage': 'knows the words of the database library, which the edge need not',
   'shared/outbox/overdue.ts#putOff': 'the protocol; the dead-letter sink ends there',
+  'shared/edge/request-listener.ts#requestListener': 'a part of serve that is loaded after a start',
   'shared/edge/serve.ts#listen': 'serve is made of it; one machine runs all functions in one process',
   'shared/events/subscriptions.ts#consumersOf': 'the rule of the table, beside it',
   'shared/job/bundle.ts#CommitSha': 'part of the protocol between the platform and the agent',
