@@ -21,6 +21,7 @@ export interface RepositoryToConnect {
 /** A connected repository: where the forge has to send its webhooks, and what it has to sign them with. */
 export interface Connected {
   readonly projectId: string
+  readonly hookId: string
   readonly hookPath: string
   readonly secret: string
 }
@@ -71,7 +72,12 @@ export async function connectRepository(
     })
     return project.id
   })
-  return { projectId, hookPath: `/hooks/github/${hookId}`, secret }
+  return { projectId, hookId, hookPath: `/hooks/github/${hookId}`, secret }
+}
+
+/** Once the forge has made the hook: by its id there the router reads what the forge could not deliver. */
+export async function rememberHook(db: Db, { hookId }: Connected, forgeHookId: string): Promise<void> {
+  await db.insertInto('hook_checks').values({ hook_id: hookId, forge_hook_id: forgeHookId }).execute()
 }
 
 /** Every repository that was connected until now is so no more: nothing of it is accepted or started. */

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { ensureLabel } from '#shared/forge/github/labels.ts'
 import { readOwnActor } from '#shared/forge/github/own-actor.ts'
 import { labels } from '#shared/workflow/labels.ts'
-import { connectRepository } from './connect-repository.ts'
+import { connectRepository, rememberHook } from './connect-repository.ts'
 import { PERSON, type Stack } from './stack.ts'
 
 const folder = fileURLToPath(new URL('demo/', import.meta.url))
@@ -54,7 +54,7 @@ export async function createDemo(stack: Stack): Promise<Demo> {
   })
   const repo = { fullName: repository.full_name, repositoryId: String(repository.id), installationId: String(id) }
   await Promise.all(labels.map((label) => ensureLabel(stack.github.for(repo), repo, label)))
-  await person('POST', `/repos/${repository.full_name}/hooks`, {
+  const hook = await person<{ id: number }>('POST', `/repos/${repository.full_name}/hooks`, {
     name: 'web',
     active: true,
     events: ['issues', 'pull_request', 'pull_request_review', 'issue_comment'],
@@ -64,6 +64,7 @@ export async function createDemo(stack: Stack): Promise<Demo> {
       secret: connected.secret,
     },
   })
+  await rememberHook(stack.db, connected, String(hook.id))
   const [title = '', ...body] = readFileSync(join(folder, 'issue.md'), 'utf8').split('\n')
   const issue = await person<{ number: number }>('POST', `/repos/${repository.full_name}/issues`, {
     title,

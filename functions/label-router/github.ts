@@ -1,10 +1,13 @@
 import { readActorPermission } from '#shared/forge/github/actor-permission.ts'
 import { readBranchHead } from '#shared/forge/github/branch.ts'
 import type { GitHub } from '#shared/forge/github/client.ts'
-import { findLabelEvent } from '#shared/forge/github/label-events.ts'
+import { editedSince } from '#shared/forge/github/edits.ts'
+import { listAttempts, requestRedelivery } from '#shared/forge/github/hook-deliveries.ts'
+import { findLabelEvent, listLabelChanges, type LabelChanges } from '#shared/forge/github/label-events.ts'
 import { repositoryRef } from '#shared/forge/github/repository-ref.ts'
 import { readRepository } from '#shared/forge/github/repository.ts'
 import { readComments, readSubject } from '#shared/forge/github/subject.ts'
+import type { DeliveriesOf } from './catch-up.ts'
 import type { Forge, Project } from './handler.ts'
 
 /** What the router asks GitHub about one repository. */
@@ -37,6 +40,7 @@ export function githubForge(github: GitHub, project: Project): Forge {
       )
     },
     comments: (number, notAfter) => readComments(octokit, repo, number, { notAfter }),
+    edited: (number, since) => editedSince(octokit, repo, number, since),
     async base() {
       const repository = await repositoryNow()
       const commit = repository && (await readBranchHead(octokit, repo, repository.defaultBranch))
@@ -44,4 +48,21 @@ export function githubForge(github: GitHub, project: Project): Forge {
     },
     repositoryId: async () => (await repositoryNow())?.id,
   }
+}
+
+/** What GitHub says of its deliveries to a hook; without a project to the hook of our App. */
+export function githubDeliveries(github: GitHub, project: Project | undefined, forgeHookId: string): DeliveriesOf {
+  const repository = project && repositoryRef(project, github)
+  const octokit = repository ? github.for(repository) : github.self()
+  const hook = { id: forgeHookId, repository }
+  return {
+    attempts: (cursor) => listAttempts(octokit, hook, cursor),
+    again: (attemptId) => requestRedelivery(octokit, hook, attemptId),
+  }
+}
+
+/** A page of what happened to labels in a project's repository. */
+export function githubLabelChanges(github: GitHub, project: Project, page: number): Promise<LabelChanges> {
+  const repo = repositoryRef(project, github)
+  return listLabelChanges(github.for(repo), repo, page)
 }

@@ -11,6 +11,7 @@ import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import type { Workflow } from '#shared/workflow/workflow.ts'
 import { decideCancel, type Current } from './decide.ts'
 import { IssuesEvent } from './event.ts'
+import { found } from './found.ts'
 import { currentOf, judge } from './judge.ts'
 import type { Bundle } from './manifest.ts'
 
@@ -42,6 +43,8 @@ export interface Forge {
     number: number,
     notAfter: Date,
   ): Promise<readonly { author: string; authorId: string | null; createdAt: string; updatedAt: string; body: string }[]>
+  /** Whether title or body were changed at this time or later. */
+  edited(number: number, since: Date): Promise<boolean>
   /** The default branch and its head; undefined for an empty repository. */
   base(): Promise<{ readonly ref: string; readonly commit: string } | undefined>
   /** Numeric id of the repository that has the name now. */
@@ -70,6 +73,7 @@ export interface Deps {
 export function labelRouter(deps: Deps): Handler {
   return async (event) => {
     if (event.type === EVENT_TYPES.stageDue) return judgeAgain(deps, event)
+    if (event.type === EVENT_TYPES.labelFound) return found(deps, event)
     const parsed = v.safeParse(IssuesEvent, event.data)
     if (!parsed.success) throw new PermanentError(`not an issues event: ${schemaProblems(parsed.issues)}`)
     const project = event.projectId === null ? undefined : await deps.project(event.projectId)

@@ -17,6 +17,12 @@ export async function ownersDue(db: Db, graceSeconds: number): Promise<string[]>
       select from approvals join runs on runs.id = approvals.run_id
       where approvals.state in ('pending', 'approved') and consumed_at is null
         and runs.state in ('waiting_approval', 'queued') and ${ranOut})
+    union select 'label-router' where exists (select from hook_checks where next_check_at <= now())
+      or exists (select from redeliveries where state = 'missing' and due_at <= now())
+      or exists (select from label_scans where next_scan_at <= now())
+      or exists (
+        select from projects left join label_scans on project_id = id
+        where state = 'connected' and project_id is null and created_at <= now() - interval '30 minutes')
     union select 'model-gateway' where exists (select from model_calls where state = 'reserved' and expires_at <= now())
     union select 'status-reporter' where exists (
       select from comments where wanted > done and (lease_until is null or lease_until <= now()))`.execute(db)

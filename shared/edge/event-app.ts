@@ -25,8 +25,8 @@ export interface EventAppOptions {
   readonly relay: Relay
   readonly log: Log
   readonly handle: Handler
-  /** What else this function owns that may be due; returns the outbox rows it wrote. */
-  readonly sweep?: (graceSeconds: number) => Promise<readonly string[]>
+  /** What else this function owns that may be due, until the deadline; returns the outbox rows it wrote. */
+  readonly sweep?: (graceSeconds: number, deadline: AbortSignal) => Promise<readonly string[]>
   readonly close: () => Promise<void>
 }
 
@@ -63,7 +63,7 @@ export function eventApp({ consumer, db, relay, log, handle, sweep, close }: Eve
     const grace = graceOf(c.req.query('grace'))
     const deadline = AbortSignal.timeout(SWEEP_MS)
     const delivered = await deliverOverdue(db, consumer, handle, grace, deadline)
-    const written = [...delivered.flatMap((one) => one.written), ...((await sweep?.(grace)) ?? [])]
+    const written = [...delivered.flatMap((one) => one.written), ...((await sweep?.(grace, deadline)) ?? [])]
     await relay.after(written)
     if (delivered.length > 0 || written.length > 0)
       log.info({ delivered: delivered.length, written: written.length }, 'swept')

@@ -20,6 +20,7 @@ export const subscriptions = {
     { type: 'com.github.issues.deleted' },
     { type: 'com.github.issues.transferred' },
     { type: 'com.github.issues.locked' },
+    { type: event('label', 'found') },
     { type: event('stage', 'due') },
   ],
   'approval-gate': [

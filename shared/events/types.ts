@@ -5,6 +5,8 @@ export const EVENT_TYPES = {
   requestRefused: 'dev.codex-k8s.request.refused.v1',
   /** Something was taken away before there was a run of it. Subject: `subjects/<project>/<id>`. */
   requestWithdrawn: 'dev.codex-k8s.request.withdrawn.v1',
+  /** A run label that no delivery told of; subject: the issue, `repositories/<id>/issues/<number>`. */
+  labelFound: 'dev.codex-k8s.label.found.v1',
   stageRequested: 'dev.codex-k8s.stage.requested.v1',
   stageApproved: 'dev.codex-k8s.stage.approved.v1',
   /** A run that waited has its turn; the router judges its requester again. */

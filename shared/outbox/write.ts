@@ -19,7 +19,9 @@ export interface Emission {
   readonly data: Readonly<Record<string, unknown>> | null
   /** Every row of the projections that this transaction changed for this event. */
   readonly rows: ChangedRows
-  /** A forge's event keeps its own identity; ours get the outbox row's id. */
+  /** Of one of our events, where finding the same thing twice has to be the same event; else the outbox row's id. */
+  readonly id?: string
+  /** A forge's event keeps its own identity. */
   readonly forge?: { readonly inboxId: string; readonly source: string; readonly id: string; readonly time: string }
 }
 
@@ -90,7 +92,7 @@ function rowOf(producer: string, emission: Emission) {
     Object.entries(emission.extensions).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
   const source = forge?.source ?? ownSource(producer)
-  const eventId = forge?.id ?? id
+  const eventId = forge?.id ?? emission.id ?? id
   const time = forge?.time ?? new Date().toISOString()
   const event = { source, id: eventId, type, subject, time, extensions, data }
   return {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inject, onTestFinished } from 'vitest'
 import { freePort } from '../../deploy/local/free-port.ts'
-import { connectRepository } from '../../deploy/local/connect-repository.ts'
+import { connectRepository, rememberHook } from '../../deploy/local/connect-repository.ts'
 import { startBroker, type Broker } from '../../deploy/local/broker/broker.ts'
 import type { SeedInput } from '../../deploy/local/forge/seed.ts'
 import { startForge } from '../../deploy/local/forge/server.ts'
@@ -191,12 +191,13 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     await functions?.waitForLine(/"armed":true/)
   }
   // Only now, so that the ping finds somebody.
-  await person('POST', '/repos/maria/shop/hooks', {
+  const hook = await person<{ id: number }>('POST', '/repos/maria/shop/hooks', {
     name: 'web',
     active: true,
     events: options.gates === undefined ? ['issues'] : ['issues', 'issue_comment'],
     config: { url: hookUrl, content_type: 'json', secret: connected.secret },
   })
+  await rememberHook(db, connected, String(hook.id))
 
   const sweep = async () => void (await fetch(`${url('reconciler')}/sweep?grace=0`, { method: 'POST' }))
   return {

@@ -44,6 +44,8 @@ export interface Forge {
   readonly hooks: Hook[]
   readonly deliveries: Deliveries
   readonly faults: Faults
+  /** When the body of an issue or pull request was last edited, by id of the issue; RFC 3339, whole seconds. */
+  readonly edited: Map<number, string>
   /** Commits that count as signed by GitHub itself. */
   readonly signed: Set<string>
   /** An id that no run before or after uses. */

@@ -12,6 +12,7 @@ import { deliveryRoutes } from './delivery-routes.ts'
 import type { Env, Forge } from './forge.ts'
 import { forward } from './forward.ts'
 import { gitDataRoutes } from './git-data.ts'
+import { graphqlRoute } from './graphql.ts'
 import { hookRoutes } from './hook-routes.ts'
 import { issueRoutes } from './issues.ts'
 import { issueEventRoutes } from './label-events.ts'
@@ -26,8 +27,14 @@ import type { Emit } from './webhooks.ts'
 const BODY_LIMIT = 50 * 1024 * 1024
 const SAFE = new Set(['GET', 'HEAD'])
 
+/** What the forge allows; without secondary limits nobody counts. */
+interface Limits {
+  readonly primary: (key: string, cost?: 0 | 1) => Budget
+  readonly secondary: ((account: string, method: string, path: string) => string | undefined) | undefined
+}
+
 /** The REST API: our own routes first, the emulator's for the rest. */
-export function createFront(forge: Forge, emit: Emit, budget: (key: string, cost?: 0 | 1) => Budget): Hono<Env> {
+export function createFront(forge: Forge, emit: Emit, { primary: budget, secondary }: Limits): Hono<Env> {
   const app = new Hono<Env>()
   app.onError((error, c) => {
     if (error instanceof ApiError) return c.json(error.body(), error.status)
@@ -50,6 +57,16 @@ export function createFront(forge: Forge, emit: Emit, budget: (key: string, cost
         403,
         'API rate limit exceeded. (See https://docs.github.com/rest/overview/rate-limits-for-the-rest-api)',
       )
+    // Persons are many in a test; whose limits count are those of programs.
+    const account = caller.kind === 'installation' ? `installation ${caller.installation.id}` : caller.key
+    const violated =
+      caller.kind === 'installation' || caller.kind === 'app'
+        ? secondary?.(account, c.req.method, c.req.path)
+        : undefined
+    if (violated !== undefined) {
+      forge.ledger.add('limit.violated', { account, violated, method: c.req.method, path: c.req.path })
+      throw new ApiError(403, 'You have exceeded a secondary rate limit.')
+    }
     const text = SAFE.has(c.req.method) ? '' : await readBody(c)
     c.set('text', text)
     c.set('body', parse(text))
@@ -82,6 +99,7 @@ export function createFront(forge: Forge, emit: Emit, budget: (key: string, cost
   pullRoutes(app, forge)
   mergeRoutes(app, forge, emit)
   gitDataRoutes(app, forge)
+  graphqlRoute(app, forge)
 
   const rest = (c: Context<Env>) => {
     if (c.get('caller').kind === 'anonymous' && !SAFE.has(c.req.method))

@@ -61,6 +61,8 @@ export const Seed = v.strictObject({
     }),
   ),
   rate_limit: v.optional(v.number(), 5000),
+  /** Times faster than on GitHub that the time of the secondary limits passes; without it nobody counts. */
+  secondary_limits_speed: v.optional(v.number()),
 })
 
 /** A seed as it is written down. */

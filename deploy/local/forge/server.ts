@@ -15,10 +15,11 @@ import type { Forge } from './forge.ts'
 import { actorOf, createFront } from './front.ts'
 import { correctObjects } from './git-data.ts'
 import { isGitRequest, serveGit } from './git-http.ts'
+import { followEdits } from './graphql.ts'
 import { createGitRepositories } from './git-repository.ts'
 import { openLedger, recordEffects } from './ledger.ts'
 import { followPush } from './pulls.ts'
-import { createRateLimit } from './rate-limit.ts'
+import { createRateLimit, createSecondaryLimits } from './rate-limit.ts'
 import { plantSeed } from './plant-seed.ts'
 import { readSeed } from './seed.ts'
 import type { SeedInput, SeedValue } from './seed.ts'
@@ -104,16 +105,18 @@ async function assemble(
     credentials: createCredentials(apps),
     hooks: [],
     faults: createFaults(),
+    edited: new Map(),
     signed: new Set(),
   }
   correctObjects(forge)
   await plantSeed(forge, seed)
   // From here on: what is planted is not an effect.
   recordEffects(forge.state, ledger)
+  followEdits(forge)
   const emit = createEmit(forge)
   connectWebhooks(forge, emit, followPush(forge, emit))
   return {
-    listener: withFaults(forge, listen(forge, emit, data, seed.rate_limit)),
+    listener: withFaults(forge, listen(forge, emit, data, seed)),
     close() {
       deliveries.close()
       ledger.close()
@@ -121,9 +124,13 @@ async function assemble(
   }
 }
 
-function listen(forge: Forge, emit: Emit, data: string, limit: number): Listener {
+function listen(forge: Forge, emit: Emit, data: string, seed: SeedValue): Listener {
   const repositories = createGitRepositories(join(data, 'repositories'), forge.state)
-  const front = createFront(forge, emit, createRateLimit(limit))
+  const front = createFront(forge, emit, {
+    primary: createRateLimit(seed.rate_limit),
+    secondary:
+      seed.secondary_limits_speed === undefined ? undefined : createSecondaryLimits(seed.secondary_limits_speed),
+  })
   const rest = getRequestListener(front.fetch, { overrideGlobalObjects: false })
   return async (request, response) => {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/'

@@ -99,6 +99,8 @@ export function createGitHub(options: {
       const given = parameters.request
       const repeatable =
         parameters.method !== 'POST' || given['repeatable'] === true || parameters.url.endsWith('/access_tokens')
+      // An enterprise instance has it beside `/api/v3`, not below.
+      if (parameters.url === '/graphql') parameters.baseUrl = instance.replace(/\/api\/v3$/, '/api')
       const once = repeatable ? {} : { retries: 0 }
       parameters.request = { signal: AbortSignal.timeout(REQUEST_MS), ...once, ...given }
       parameters.headers = { ...parameters.headers, 'x-github-api-version': '2022-11-28' }
@@ -117,7 +119,7 @@ export function createGitHub(options: {
         if (answer.status !== 204 && typeof answer.data !== 'object') throw new RetryLater(`${what}: unreadable answer`)
         return answer
       } catch (error) {
-        const limit = rateLimit(error)
+        const limit = rateLimit(error, Date.now() + clock.difference() * 1_000)
         if (limit === undefined) throw failure(error, what)
         // Without a database nothing is granted either.
         const seconds = await pace.silence(id, limit.seconds).catch(() => limit.seconds ?? SILENCE.unnamed)

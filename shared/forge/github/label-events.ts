@@ -46,3 +46,63 @@ export async function findLabelEvent(
     throw error
   }
 }
+
+/** A change of a label anywhere in a repository, with the subject as it is now. */
+export interface LabelChange {
+  readonly id: string
+  readonly kind: 'labeled' | 'unlabeled'
+  /** As it is spelled on the forge. */
+  readonly label: string
+  readonly createdAt: Date
+  /** Null for a deleted account. */
+  readonly actor: { readonly id: string; readonly login: string; readonly type: string } | null
+  readonly subject: {
+    /** The `issue.id` of webhooks, of pull requests too. */
+    readonly id: string
+    readonly number: number
+    readonly kind: 'issue' | 'pull_request'
+    readonly open: boolean
+    readonly labels: readonly string[]
+  }
+}
+
+/** One page of a repository's label changes, newest first. Other events are on the same pages, so one may be short or empty. */
+export interface LabelChanges {
+  readonly changes: readonly LabelChange[]
+  /** Time of the oldest event on the page, of any kind; undefined for an empty page. */
+  readonly oldest: Date | undefined
+  readonly isLast: boolean
+}
+
+/** A page, from 1, of what happened to labels in a repository. RetryLater where GitHub gave no answer or the repository is not there. */
+export async function listLabelChanges(
+  octokit: Octokit,
+  repository: RepositoryRef,
+  page: number,
+): Promise<LabelChanges> {
+  const address = { ...ownerAndName(repository), per_page: PER_PAGE, page }
+  const { data } = await octokit.request('GET /repos/{owner}/{repo}/issues/events', address)
+  const changes = data.flatMap((event): LabelChange[] => {
+    const { event: kind, label, issue, actor } = event
+    // The issue of an event is null once it was deleted or transferred.
+    if ((kind !== 'labeled' && kind !== 'unlabeled') || !label?.name || !issue) return []
+    return [
+      {
+        id: String(event.id),
+        kind,
+        label: label.name,
+        createdAt: new Date(event.created_at),
+        actor: actor && { id: String(actor.id), login: actor.login, type: actor.type },
+        subject: {
+          id: String(issue.id),
+          number: issue.number,
+          kind: issue.pull_request ? 'pull_request' : 'issue',
+          open: issue.state === 'open',
+          labels: issue.labels.map((each) => (typeof each === 'string' ? each : (each.name ?? ''))),
+        },
+      },
+    ]
+  })
+  const last = data.at(-1)
+  return { changes, oldest: last && new Date(last.created_at), isLast: data.length < PER_PAGE }
+}
