@@ -33,7 +33,7 @@ test('a list is read from its newest attempt to its end, page by page', async ()
   expect(rest.attempts).toHaveLength(21)
   expect(rest.next).toBeUndefined()
   const all = [...first.attempts, ...rest.attempts]
-  const arrived = hooks.received.map(({ headers }) => headers['x-github-delivery'])
+  const arrived = hooks.received.map(({ headers }) => String(headers['x-github-delivery']))
   expect(all.map(({ deliveryId }) => deliveryId).toSorted()).toEqual(arrived.toSorted())
   expect(all.map(({ id }) => Number(id))).toEqual(all.map(({ id }) => Number(id)).toSorted((a, b) => b - a))
 })
