@@ -49,3 +49,24 @@ test('a port that is taken is an error, not a process that hangs', async () => {
   await expect(listen(app, { port: Number(new URL(first.url).port) })).rejects.toThrow(/EADDRINUSE/)
   await first.close()
 })
+
+test('C18: a loop that hung for a second is not ready once it answers again, though alive, and then it is', async () => {
+  const fetch = (request: Request) => {
+    // Nothing else runs meanwhile, not even the probe.
+    if (request.url.endsWith('/hang')) for (const end = performance.now() + 1_500; performance.now() < end;);
+    return new Response('ok')
+  }
+  const { url, close } = await listen({ fetch, close: async () => {} }, { port: 0 })
+  const status = async (path: string) => (await globalThis.fetch(`${url}${path}`)).status
+  // A probe forgets what was before it, as how long this process took to start.
+  const untilReady = async () => {
+    while ((await status('/readyz')) !== 200);
+  }
+  await untilReady()
+  await status('/hang')
+  expect(await status('/healthz')).toBe(200)
+  const probe = await globalThis.fetch(`${url}/readyz`)
+  expect([probe.status, await probe.text()]).toEqual([503, expect.stringMatching(/held up for \d{4,} ms/)])
+  await untilReady()
+  await close()
+})

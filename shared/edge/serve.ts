@@ -31,11 +31,41 @@ export interface Served {
 /** Longest wait for requests under way once a stop was asked for, milliseconds: the end comes within ten seconds. */
 const DRAIN_MS = 9_000
 
-/** Listens until closed. Closing lets requests under way finish, at most 9 s, then closes the app. */
+/** A loop that was held up for longer than this is not ready for more work, milliseconds. */
+const HELD_UP_MS = 1_000
+
+/** How often the loop shows that it turns, milliseconds. */
+const TURN_MS = 250
+
+/**
+ * How long the event loop was held up since it was last asked. While it hangs nobody answers a probe at all; the one after
+ * that is told no, so that other replicas get the work while this one catches up. Liveness is `/healthz`, which only answers.
+ */
+function watchLoop(): { heldUpMs(): number; close(): void } {
+  let [last, longest] = [performance.now(), 0]
+  const turn = () => {
+    const now = performance.now()
+    longest = Math.max(longest, now - last - TURN_MS)
+    last = now
+  }
+  const timer = setInterval(turn, TURN_MS).unref()
+  return {
+    heldUpMs() {
+      turn()
+      const ms = Math.round(longest)
+      longest = 0
+      return ms
+    },
+    close: () => clearInterval(timer),
+  }
+}
+
+/** Listens until closed, and answers the probes `/healthz` and `/readyz` by itself. Closing lets requests under way finish, at most 9 s, then closes the app. */
 export async function listen(
   app: App,
   { port, host, requestTimeoutMs = 9_000 }: Omit<ServeOptions, 'log'>,
 ): Promise<Served> {
+  const loop = watchLoop()
   let loaded: ReturnType<typeof loadListener> | undefined
   const load = () => (loaded ??= loadListener(app))
   const limits = {
@@ -46,9 +76,11 @@ export async function listen(
   }
   const server = createServer(limits, (incoming, outgoing) => {
     // The probe of a start comes before everything else; what it does not need is loaded when it has its answer.
-    if (incoming.method === 'GET' && incoming.url === '/healthz') {
+    if (incoming.method === 'GET' && (incoming.url === '/healthz' || incoming.url === '/readyz')) {
       outgoing.once('finish', () => void load())
-      outgoing.end('ok')
+      const heldUpMs = incoming.url === '/readyz' ? loop.heldUpMs() : 0
+      outgoing.statusCode = heldUpMs > HELD_UP_MS ? 503 : 200
+      outgoing.end(heldUpMs > HELD_UP_MS ? `the event loop was held up for ${heldUpMs} ms` : 'ok')
     } else void load().then((listener) => listener(incoming, outgoing))
   })
   // While it closes, every answer is the last one on its connection: a sender that keeps its connection busy would hold
@@ -77,6 +109,7 @@ export async function listen(
       const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
       await drained
       clearTimeout(cut)
+      loop.close()
       await app.close()
     },
   }

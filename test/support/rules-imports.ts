@@ -93,6 +93,8 @@ const alone: Readonly<Record<string, string>> = {
   'shared/job/result.ts#Usage': 'part of the protocol between the platform and the agent',
   'shared/outbox/write.ts#emitAll': 'emit for many at once; only the webhook gateway has many',
   'shared/outbox/write.ts#LEASE_SECONDS': 'one length for leases that rows begin with and leases that are claimed',
+  'shared/outbox/redrive.ts#redrive':
+    'the protocol; the way back out of quarantine, for the command and who asks for it by HTTP',
   'shared/outbox/deliver.ts#lookAgain': 'the protocol; a decision that a person sends is written like a delivery',
   'shared/outbox/overdue.ts#deliverOverdue': 'the protocol; the edge of every consumer calls it',
   'shared/workflow/protected-paths.ts#protectedPaths': 'data of the workflow, apart for its reasons',
