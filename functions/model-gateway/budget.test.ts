@@ -5,7 +5,8 @@ import type { Db } from '#shared/db/connect.ts'
 import { test } from './testing/gateway.ts'
 import { answerWith, completed, events, held, startProvider } from './testing/provider.ts'
 import { question } from './testing/question.ts'
-import { calls, outbox, startRun } from './testing/run.ts'
+import { store } from './store.ts'
+import { addAttempt, calls, outbox, startRun } from './testing/run.ts'
 
 const charged = (db: Db) =>
   eventually(async () => (await calls(db)).every(({ state }) => state === 'charged'), { what: 'the charge' })
@@ -46,13 +47,57 @@ describe('the budget', () => {
   test('counts the input that is sent, and the earlier attempts of the run', async ({ db, startGateway }) => {
     const provider = await startProvider(answerWith([], 900, 200))
     const gateway = await startGateway(provider.url)
-    const run = await startRun(db, { budget: { tokens: 9_000 } })
-    const long = await gateway.ask(run, { ...question, input: 'x'.repeat(3_100) })
+    const [other, run] = [
+      await startRun(db, { budget: { tokens: 9_000 } }),
+      await startRun(db, { budget: { tokens: 9_000 } }),
+    ]
+    const long = await gateway.ask(other, { ...question, input: 'x'.repeat(3_100) })
     expect([long.status, await long.json()]).toMatchObject([400, { code: 'budget_exhausted' }])
     await (await gateway.ask(run)).text()
     await sql`alter table model_calls disable trigger all; update model_calls set attempt = 9`.execute(db)
     expect((await gateway.ask(run)).status).toBe(400)
     expect(provider.received).toHaveLength(1)
+  })
+
+  test('that is used up ends the run, once, whoever asks how often; what it used is said', async ({
+    db,
+    startGateway,
+  }) => {
+    const provider = await startProvider(answerWith([], 900, 200))
+    const gateways = [await startGateway(provider.url), await startGateway(provider.url)]
+    const run = await startRun(db, { budget: { tokens: 9_000 } })
+    await (await gateways[0]!.ask(run)).text()
+    const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => gateways[index % 2]!.ask(run)))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([400]))
+    for (const answer of answers) expect(await answer.json()).toMatchObject({ code: 'budget_exhausted' })
+    expect(await db.selectFrom('runs').select(['state', 'reason', 'detail']).execute()).toEqual([
+      {
+        state: 'failed',
+        reason: 'budget_exhausted',
+        detail: expect.stringMatching(/^1100 of 9000 tokens are used and the next call may need \d+\.$/),
+      },
+    ])
+    expect(await db.selectFrom('attempts').select(['state', 'reason']).execute()).toEqual([
+      { state: 'stopped', reason: 'budget_exhausted' },
+    ])
+    const ends = await db.selectFrom('outbox').select('id').where('type', 'like', '%run.failed%').execute()
+    expect(ends).toHaveLength(1)
+    expect(gateways.flatMap(({ relayed }) => relayed)).toContain(ends[0]?.id)
+  })
+
+  test('ends no run that has handed in its result meanwhile, and no newer attempt', async ({ db, startGateway }) => {
+    const gateway = await startGateway((await startProvider(answerWith([]))).url)
+    const [finished, replaced] = [await startRun(db, { budget: { tokens: 10 } }), await startRun(db)]
+    await db.updateTable('runs').set({ state: 'publishing' }).where('id', '=', finished.id).execute()
+    await db.updateTable('attempts').set({ state: 'lost' }).where('run_id', '=', replaced.id).execute()
+    await addAttempt(db, replaced.id, 2)
+    expect([(await gateway.ask(finished)).status, (await gateway.ask(replaced)).status]).toEqual([403, 403])
+    const deps = store(db, 15)
+    expect(await deps.exhaust(finished.ref, '')).toEqual([])
+    expect(await deps.exhaust(replaced.ref, '')).toEqual([])
+    expect(new Set((await db.selectFrom('runs').select('state').execute()).map(({ state }) => state))).toEqual(
+      new Set(['publishing', 'running']),
+    )
   })
 
   test('of one run is not that of another', async ({ db, startGateway }) => {
@@ -186,7 +231,8 @@ describe('a reservation', () => {
       .execute()
     expect((await gateway.ask(run)).status).toBe(400)
     expect(gateway.relayed).toEqual((await outbox(db)).map(({ id }) => id))
-    expect(gateway.relayed).toHaveLength(1)
+    // The charge, and that the budget is used up with it.
+    expect(gateway.relayed).toHaveLength(2)
   })
 
   test('that nobody renews is charged by the sweep, once and not before its time', async ({ db, startGateway }) => {

@@ -29,6 +29,11 @@ export interface Deps {
     tokens: number,
     deny: (attempt: Attempt | undefined, usage: RunUsage) => Denied | undefined,
   ): Promise<Reserved>
+  /**
+   * Ends the run because its budget is used up: what the agent makes of the refusal does not count. A run that is over,
+   * or has gone on to another attempt, stays as it is. Returns the outbox rows it wrote.
+   */
+  exhaust(ref: AttemptRef, detail: string | undefined): Promise<readonly string[]>
   /** Says that the stream still has its process. False once the reservation is charged or the attempt over. */
   renew(id: string): Promise<boolean>
   /** Turns a reservation into a charge, once. Returns the outbox rows it wrote. */
@@ -62,7 +67,10 @@ export function modelGateway(deps: Deps) {
     const tokens = reservation(Buffer.byteLength(request), manifest.budget.outputTokens)
     const reserved = await deps.reserve(ref, tokens, (now, usage) => denyReservation(now, tokens, usage))
     if ('refused' in reserved) {
-      await deps.relay(reserved.written)
+      const { code, detail } = reserved.refused
+      crashPoint('model.after-denial')
+      const ended = code === 'budget_exhausted' ? await deps.exhaust(ref, detail) : []
+      await deps.relay([...reserved.written, ...ended])
       return refuse(reserved)
     }
     crashPoint('model.after-reserve')

@@ -6,6 +6,8 @@ import type { Manifest } from '#shared/job/bundle.ts'
 export interface Attempt {
   readonly state: 'intended' | 'created' | 'finished' | 'lost' | 'stopped'
   readonly runState: RunState
+  /** Why it is over; a code of `workflow/reasons.ts`. */
+  readonly reason: string | null
   /** No attempt of the run came after it. */
   readonly newest: boolean
   /** Its deadline has not passed. */
@@ -31,9 +33,10 @@ export interface Denied {
 export function openAttempt(attempt: Attempt | undefined): Attempt | Denied {
   if (attempt === undefined)
     return { refused: { status: 401, code: 'token_invalid', title: 'Not a token of an attempt' } }
-  const { state, runState, newest, inTime } = attempt
+  const { state, runState, reason, newest, inTime } = attempt
   const open =
     newest && (state === 'intended' || state === 'created') && (runState === 'starting' || runState === 'running')
+  if (!open && reason === 'budget_exhausted') return exhausted('The run is over.')
   if (!open) return { refused: { status: 403, code: 'attempt_closed', title: 'The attempt is over' } }
   return inTime
     ? attempt
@@ -60,7 +63,10 @@ export function denyReservation(
   }
   const budget = attempt.manifest.budget.tokens
   if (charged + tokens <= budget) return undefined
-  const detail = `${charged} of ${budget} tokens are used and the next call may need ${tokens}.`
+  return exhausted(`${charged} of ${budget} tokens are used and the next call may need ${tokens}.`)
+}
+
+function exhausted(detail: string): Denied {
   // 400 is the one status that Codex CLI 0.169 takes as final: 402 and 403 are repeated.
   return { refused: { status: 400, code: 'budget_exhausted', title: 'The token budget is used up', detail } }
 }

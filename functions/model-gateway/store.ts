@@ -1,19 +1,21 @@
 import { sql } from 'kysely'
+import { crashPoint } from '#shared/crash-point.ts'
 import type { Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
 import { transaction, type Tx } from '#shared/db/transaction.ts'
 import { EVENT_TYPES, type PlatformType } from '#shared/events/types.ts'
 import type { AttemptRef } from '#shared/job/token.ts'
-import { emit } from '#shared/outbox/write.ts'
+import { emit, type Emission } from '#shared/outbox/write.ts'
 import { runEvent } from '#shared/run/run-event.ts'
+import { endRun, lockRun } from '#shared/run/transition.ts'
 import type { Cost, Deps, Reserved } from './handler.ts'
-import type { Attempt, Usage } from './limits.ts'
+import { openAttempt, type Attempt, type Usage } from './limits.ts'
 
 /** Expired reservations that one sweep charges. */
 const SWEEP_ROWS = 200
 
 /** The reservations of model calls, and what they are checked against. */
-export interface Store extends Pick<Deps, 'attempt' | 'reserve' | 'renew' | 'settle'> {
+export interface Store extends Pick<Deps, 'attempt' | 'reserve' | 'exhaust' | 'renew' | 'settle'> {
   /** Charges what nobody renewed and nobody asked for since. Returns the outbox rows it wrote. */
   chargeExpired(graceSeconds: number): Promise<readonly string[]>
 }
@@ -56,6 +58,23 @@ export function store(db: Db, leaseSeconds: number): Store {
           .executeTakeFirstOrThrow()
         written.push(...(await record(tx, EVENT_TYPES.usageReserved, [call])))
         return { id: call.id, written }
+      }),
+
+    // A transaction of its own: the lock of the subject comes before the one of the run that a reservation takes.
+    exhaust: (ref, detail) =>
+      transaction(db, async (tx) => {
+        await lockRun(tx, ref.run)
+        if ('refused' in openAttempt(await findAttempt(tx, ref))) return []
+        const written: string[] = []
+        const emitting = async (emission: Emission) => void written.push(await emit(tx, 'model-gateway', emission))
+        await endRun({ tx, emit: emitting }, ref.run, {
+          state: 'failed',
+          reason: 'budget_exhausted',
+          ...(detail !== undefined && { detail }),
+          type: EVENT_TYPES.runFailed,
+        })
+        crashPoint('model.before-exhausted-commit')
+        return written
       }),
 
     async renew(id) {
@@ -105,7 +124,7 @@ async function findAttempt(db: Db, ref: AttemptRef): Promise<Attempt | undefined
     .selectFrom('attempts')
     .innerJoin('runs', 'runs.id', 'attempts.run_id')
     .innerJoin('bundles', 'bundles.digest', 'runs.bundle_digest')
-    .select(['attempts.state', 'runs.state as runState', 'bundles.manifest'])
+    .select(['attempts.state', 'attempts.reason', 'runs.state as runState', 'bundles.manifest'])
     .select(sql<boolean>`attempts.deadline_at > now()`.as('inTime'))
     .select(
       sql<boolean>`attempts.fence = (select max(fence) from attempts as any_attempt where any_attempt.run_id = attempts.run_id)`.as(

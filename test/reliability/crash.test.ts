@@ -2,7 +2,12 @@ import { describe, expect } from 'vitest'
 import type { Db } from '#shared/db/connect.ts'
 import { runThroughCrash } from '../support/crash.ts'
 import { test } from '../support/database.ts'
+import { redeliverFailed } from '../support/deliveries.ts'
+import { expectOnceAndOnlyOnce } from '../support/invariants.ts'
 import { startModel } from '../support/model.ts'
+import { endOf } from '../support/processes.ts'
+import { functionsWithBudget } from '../support/workflow.ts'
+import { startWorld } from '../support/world.ts'
 
 /** Each arrow of the protocol with its row, where it has one, and what it is called there. */
 const points: [point: string, row: string][] = [
@@ -51,6 +56,36 @@ describe('a process that is killed', () => {
       await runThroughCrash({ db, databaseUrl, crashPoint: point, change })
       const attempts = await db.selectFrom('attempts').select('state').orderBy('attempt').execute()
       expect(attempts.map(({ state }) => state)).toEqual(['lost', 'finished'])
+    },
+  )
+
+  test.for(['model.after-denial', 'model.before-exhausted-commit'])(
+    '%s (budget): the agent asks again, and the run ends once with its reason',
+    async (crashPoint, { db, databaseUrl }) => {
+      const model = await startModel()
+      const functions = functionsWithBudget({ tokens: 32_100 })
+      const world = await startWorld({
+        db,
+        databaseUrl,
+        functions,
+        crashPoint,
+        change: { spends: true },
+        modelUrl: model.url,
+      })
+      await world.drain()
+      await world.arm()
+      await world.label(await world.issue())
+      expect(await endOf(world.functions())).toMatchObject({ signal: 'SIGKILL' })
+      await world.restart()
+      await world.expireLeases()
+      await redeliverFailed(world)
+      await world.drain()
+      expect(await db.selectFrom('runs').select(['state', 'reason']).execute()).toEqual([
+        { state: 'failed', reason: 'budget_exhausted' },
+      ])
+      const ends = await db.selectFrom('outbox').select('id').where('type', 'like', '%run.failed%').execute()
+      expect(ends).toHaveLength(1)
+      await expectOnceAndOnlyOnce(world, db, { runs: 0, failed: 1 })
     },
   )
 
