@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { judge, MAX_ATTEMPTS, type OpenAttempt, type Verdict } from './decide.ts'
+import { judge, type OpenAttempt, type Verdict } from './decide.ts'
 import { jobName } from './job-name.ts'
 
 const running = { uid: 'u', run: 'r', state: 'running' } as const
 const ended = { ...running, state: 'ended', end: 'it was killed by SIGKILL' } as const
 const late = { ...running, state: 'ended', end: 'it took longer than it may', cause: 'deadline' } as const
 const silent = { ...running, state: 'ended', end: 'it gave no sign of life', cause: 'silence' } as const
-const open: OpenAttempt = { attempt: 1, state: 'created', deadlinePassed: false, job: running }
+const open: OpenAttempt = { last: false, state: 'created', deadlinePassed: false, job: running }
 
 describe('an attempt that is due', () => {
   test.for<[string, Partial<OpenAttempt>, Verdict]>([
@@ -18,7 +18,7 @@ describe('an attempt that is due', () => {
     ['gone', { job: undefined }, { kind: 'lost', again: true, detail: 'the Job is gone and left no result' }],
     [
       'gone the last time',
-      { job: undefined, attempt: MAX_ATTEMPTS },
+      { job: undefined, last: true },
       { kind: 'lost', again: false, detail: 'the Job is gone and left no result' },
     ],
     [

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
 import { connect, type Db } from '#shared/db/connect.ts'
-import type { Row } from '#shared/db/schema.ts'
+import type { Row, RunState } from '#shared/db/schema.ts'
 import { sha256 } from '#shared/digest.ts'
 import { noRelay, post, quiet, sweep } from '#shared/edge/testing/post.ts'
 import { RetryLater } from '#shared/errors.ts'
@@ -113,6 +113,97 @@ describe('capacity', () => {
       { numRuns: 5 },
     )
     await Promise.all(others.map((own) => own.destroy()))
+  })
+
+  test('whatever arrives and ends, runs start in order, never more than fit, and every one that waits knows its place', async ({
+    db,
+  }) => {
+    const act = fc.oneof(
+      { weight: 3, arbitrary: fc.constant('arrives' as const) },
+      fc.constant('ends' as const),
+      fc.constant('is lost' as const),
+      fc.nat(10).map((index) => ({ cancelled: index })),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 3 }), fc.array(act, { maxLength: 14 }), async (fits, acts) => {
+        const { approve, launcher } = dispatcher(db)
+        const project = await addProject(db, { max_active: fits })
+        const of = (...wanted: RunState[]) =>
+          db
+            .selectFrom('runs')
+            .selectAll()
+            .where('project_id', '=', project.id)
+            .where('state', 'in', wanted)
+            .orderBy('created_at')
+            .orderBy('id')
+            .execute()
+        const over = async (run: Row<'runs'>, state: 'cancelled' | 'queued') => {
+          await db
+            .updateTable('attempts')
+            .set({ state: state === 'queued' ? 'lost' : 'stopped' })
+            .where('run_id', '=', run.id)
+            .execute()
+          await db
+            .updateTable('runs')
+            .set({ state, reason: state === 'queued' ? null : 'superseded', ahead: null })
+            .where('id', '=', run.id)
+            .execute()
+          await approve(run, state === 'queued' ? EVENT_TYPES.runLost : EVENT_TYPES.runCancelled)
+        }
+        for (const [index, each] of acts.entries()) {
+          const started = launcher.created.length
+          if (each === 'arrives') {
+            // Several in one millisecond: then their ids decide.
+            const created_at = new Date(Date.UTC(2026, 0, 1, 0, 0, Math.floor(index / 3)))
+            const run = await addRun(db, project, { state: 'queued', columns: { created_at } })
+            await approve(run)
+          } else if (typeof each === 'object') {
+            const waiting = await of('queued')
+            const run = waiting[each.cancelled % Math.max(1, waiting.length)]
+            if (run !== undefined) await over(run, 'cancelled')
+          } else {
+            const [run] = await of('running')
+            if (run !== undefined) await over(run, each === 'ends' ? 'cancelled' : 'queued')
+          }
+          const [waiting, running] = [await of('queued'), await of('starting', 'running')]
+          expect(running.length).toBeLessThanOrEqual(fits)
+          expect(waiting.length === 0 || running.length === fits).toBe(true)
+          // Whoever started now was before everybody who waits still.
+          const position = (id: string) =>
+            [...waiting, ...running]
+              .toSorted((a, b) => a.created_at.getTime() - b.created_at.getTime() || (a.id < b.id ? -1 : 1))
+              .findIndex((run) => run.id === id)
+          for (const { run } of launcher.created.slice(started))
+            for (const { id } of waiting) expect(position(run)).toBeLessThan(position(id))
+          expect(waiting.slice(0, 5).map(({ ahead }) => ahead)).toEqual(waiting.slice(0, 5).map((_, place) => place))
+          expect(waiting.map(({ ahead }) => ahead)).not.toContain(null)
+        }
+      }),
+      { numRuns: 12 },
+    )
+  })
+
+  test('a place is told once, and again only near the front when it changes', async ({ db }) => {
+    const { approve } = dispatcher(db)
+    const { runs } = await queue(db, 9, 1)
+    for (const run of runs) await approve(run)
+    const told = async () =>
+      Promise.all(runs.map(async ({ id }) => (await saidOf(db, id)).filter((type) => type === 'run.queued').length))
+    expect(await told()).toEqual([0, 1, 1, 1, 1, 1, 1, 1, 1])
+    const [first] = runs as [Row<'runs'>]
+    await db.updateTable('attempts').set({ state: 'stopped' }).execute()
+    await db.updateTable('runs').set({ state: 'cancelled', reason: 'superseded' }).where('id', '=', first.id).execute()
+    await approve(first, EVENT_TYPES.runCancelled)
+    expect(await told()).toEqual([0, 1, 2, 2, 2, 2, 2, 1, 1])
+    await approve(first, EVENT_TYPES.runCancelled)
+    expect(await told()).toEqual([0, 1, 2, 2, 2, 2, 2, 1, 1])
+    const { record } = await db
+      .selectFrom('outbox')
+      .select('record')
+      .where('type', '=', EVENT_TYPES.runQueued)
+      .orderBy('seq', 'desc')
+      .executeTakeFirstOrThrow()
+    expect(record).toMatchObject({ rows: { runs: [{ state: 'queued', ahead: 4 }] } })
   })
 
   test('L10 a run that waited longer than a minute is judged again before it starts', async ({ db }) => {

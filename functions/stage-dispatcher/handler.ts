@@ -28,7 +28,8 @@ export interface Due {
 export interface Deps {
   readonly launcher: Launcher
   /**
-   * Commits an intent for each queued run that fits, in order, and asks the router about those that waited long.
+   * Commits an intent for each queued run that fits, in order, asks the router about those that waited long, and says
+   * to the others where they stand.
    * Returns every intent of the project whose Job is not known to exist, also one from before a crash.
    */
   intend(project: string): Promise<{ readonly intended: readonly Intended[]; readonly written: readonly string[] }>
@@ -40,8 +41,6 @@ export interface Deps {
   fail(writer: Writer, run: Row<'runs'>, reason: ReasonCode, detail: string | undefined): Promise<boolean>
   /** The Job is gone: a new attempt, or the end. False: the run moved on since it was read and stays as it is. */
   lose(writer: Writer, run: Row<'runs'>, again: boolean, detail: string): Promise<boolean>
-  /** Says why the run waits, if it does. */
-  announceWait(writer: Writer, runId: string): Promise<void>
   /** Names of Jobs of runs that are over by our decision. */
   unwanted(runId?: string): Promise<readonly string[]>
   /** Returns the outbox rows it wrote. */
@@ -63,10 +62,7 @@ export function stageDispatcher(deps: Deps): Handler {
     return {
       outcome: count === 0 ? 'nothing to start' : `started ${count}`,
       written: [...stopped, ...written],
-      write: async (writer) => {
-        await write(writer)
-        if (event.type === EVENT_TYPES.stageApproved) await deps.announceWait(writer, run)
-      },
+      write,
     }
   }
 }

@@ -6,11 +6,13 @@ import { transaction, type Tx } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { Writer } from '#shared/outbox/deliver.ts'
 import { emit } from '#shared/outbox/write.ts'
+import { MAX_ATTEMPTS } from '#shared/run/attempts.ts'
 import { endRun, lockRun } from '#shared/run/transition.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { commitIntent, fitting, openIntents } from './capacity.ts'
 import type { Deps } from './handler.ts'
 import { jobName } from './job-name.ts'
+import { announcePlaces } from './queue.ts'
 
 /** The dispatcher's part of the database. */
 export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
@@ -30,6 +32,7 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
           if (run.fresh) await commitIntent(writer, run.id)
           else await writer.emit(runEvent(EVENT_TYPES.stageDue, run, { rows: {} }))
         }
+        await announcePlaces(writer, projectId)
         crashPoint('dispatcher.before-intent-commit')
       })
       return { intended: await openIntents(db, tokenKey, projectId), written }
@@ -98,7 +101,7 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
       const attempts = await closeAttempts(tx, seen.id, 'lost', detail)
       const run = await tx
         .updateTable('runs')
-        .set({ state: 'queued', detail, updated_at: sql`now()`, version: sql`version + 1` })
+        .set({ state: 'queued', ahead: null, detail, updated_at: sql`now()`, version: sql`version + 1` })
         .where('id', '=', seen.id)
         .returningAll()
         .executeTakeFirstOrThrow()
@@ -109,16 +112,6 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
         }),
       )
       return true
-    },
-
-    async announceWait({ tx, emit: say }, runId) {
-      const run = await tx
-        .selectFrom('runs')
-        .selectAll()
-        .where('id', '=', runId)
-        .where('state', '=', 'queued')
-        .executeTakeFirst()
-      if (run !== undefined) await say(runEvent(EVENT_TYPES.runQueued, run, { rows: {} }))
     },
 
     async unwanted(runId) {
@@ -174,7 +167,7 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
       const rows = await due.execute()
       return rows.map(({ attempt, known, deadlinePassed, ...run }) => ({
         run,
-        attempt: { attempt, state: known, deadlinePassed },
+        attempt: { last: attempt >= MAX_ATTEMPTS, state: known, deadlinePassed },
         name: jobName(run.id, attempt),
       }))
     },

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Row } from '#shared/db/schema.ts'
 import { reasonOf, reasons } from '#shared/workflow/reasons.ts'
 import { isOver, labelChange } from './decide.ts'
-import { render, type Story } from './render.ts'
+import { render, type Queue, type Story } from './render.ts'
 
 const at = new Date('2026-01-02T03:04:05Z')
 const run: Row<'runs'> = {
@@ -35,7 +35,8 @@ const story = (columns: Partial<Row<'runs'>> = {}, more: Partial<Story> = {}): S
   run: { ...run, ...columns },
   manifest: undefined,
   change: undefined,
-  ahead: undefined,
+  queue: undefined,
+  attempt: 1,
   gate: undefined,
   tokens: 0,
   progress: [],
@@ -82,9 +83,23 @@ describe('the comment of a run', () => {
     expect(render(story({ state: 'failed', reason: 'of_tomorrow' }))).toContain('Unknown reason: of_tomorrow.')
   })
 
-  test('where it stands in the queue, and what it costs', () => {
-    expect(render(story({ state: 'queued' }, { ahead: 0 }))).toContain('(next in line)')
-    expect(render(story({ state: 'queued' }, { ahead: 3 }))).toContain('(3 ahead of it)')
+  test('where it stands in the queue, and for what it waits', () => {
+    const waiting = (queue: Partial<Queue>) =>
+      render(story({ state: 'queued' }, { queue: { ahead: 0, active: 2, maxActive: 2, connected: true, ...queue } }))
+    expect(waiting({})).toContain(
+      '**`run:dev` waits for its turn**: next in line; 2 runs are at work in this repository (at most 2).',
+    )
+    expect(waiting({ ahead: 3, active: 1, maxActive: 1 })).toContain(
+      ': 3 ahead of it; 1 run is at work in this repository (at most 1).',
+    )
+    expect(waiting({ connected: false })).toContain('next in line; the repository is not connected, so nothing starts.')
+  })
+
+  test('that an attempt was lost, how, and which one is at work now', () => {
+    const shown = render(story({ detail: 'it was killed by SIGKILL' }, { attempt: 2 }))
+    expect(shown).toContain('tried again. Details: `it was killed by SIGKILL`')
+    expect(shown).toContain('attempt 2 of 2')
+    expect(render(story())).not.toContain('attempt')
   })
 
   test('J10 what an agent writes is inert: one line, in a code span, nothing hidden', () => {

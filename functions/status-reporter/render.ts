@@ -1,17 +1,31 @@
 import type { Row } from '#shared/db/schema.ts'
 import type { Manifest } from '#shared/job/bundle.ts'
+import { MAX_ATTEMPTS } from '#shared/run/attempts.ts'
 import { reasonOf } from '#shared/workflow/reasons.ts'
 import { code } from './code.ts'
 import type { Gate } from './decide.ts'
 import { approval } from './render-approval.ts'
+
+/** Where a run that waits stands, and for what. */
+export interface Queue {
+  /** Runs of the project that are before it. */
+  readonly ahead: number
+  /** Runs of the project that have a place to work, and how many may have one. */
+  readonly active: number
+  readonly maxActive: number
+  /** Nothing starts in a repository that is not connected. */
+  readonly connected: boolean
+}
 
 /** Everything the comment of a run shows. */
 export interface Story {
   readonly run: Row<'runs'>
   readonly manifest: Manifest | undefined
   readonly change: Row<'changes'> | undefined
-  /** Runs of the project that are before this one in the queue; undefined when it does not wait. */
-  readonly ahead: number | undefined
+  /** Undefined when it does not wait for its turn. */
+  readonly queue: Queue | undefined
+  /** The number of its newest attempt; 0 before the first. */
+  readonly attempt: number
   /** Undefined: nobody had to approve. */
   readonly gate: Gate | undefined
   /** Tokens charged so far. */
@@ -36,11 +50,11 @@ const headlines: Record<Row<'runs'>['state'], string> = {
 }
 
 /** The service comment: a picture of the run as it is, always the whole of it. */
-export function render({ run, manifest, change, ahead, gate, tokens, progress }: Story): string {
+export function render({ run, manifest, change, queue, attempt, gate, tokens, progress }: Story): string {
   const reason = run.reason === null ? undefined : reasonOf(run.reason)
   const lines = [
     marker(run.id),
-    `**\`${run.label}\` ${headlines[run.state]}**${ahead === undefined ? '' : ahead === 0 ? ' (next in line)' : ` (${ahead} ahead of it)`}`,
+    `**\`${run.label}\` ${headlines[run.state]}**${queue === undefined ? '' : `: ${waiting(queue)}`}`,
   ]
   if (change?.pull_number != null)
     lines.push(`Pull request: #${change.pull_number} on \`${change.branch}\`. Review it like anybody's.`)
@@ -49,6 +63,8 @@ export function render({ run, manifest, change, ahead, gate, tokens, progress }:
       `${reason.says}${run.detail === null ? '' : ` Details: ${code(run.detail, 500)}`}`,
       `**Next:** ${reason.next}`,
     )
+  else if (run.detail !== null)
+    lines.push(`The agent was lost before it was done, so the run is tried again. Details: ${code(run.detail, 500)}`)
   else if (run.state === 'succeeded')
     lines.push('**Next:** review the pull request; merge it, or say there what has to change.')
   if (gate !== undefined) lines.push(...approval(gate, run))
@@ -59,7 +75,15 @@ export function render({ run, manifest, change, ahead, gate, tokens, progress }:
       `model \`${manifest.model}\`, effort ${manifest.effort}`,
       `${tokens.toLocaleString('en')} of ${manifest.budget.tokens.toLocaleString('en')} tokens`,
     )
+  if (attempt > 1) facts.push(`attempt ${attempt} of ${MAX_ATTEMPTS}`)
   facts.push(`run \`${run.id}\``)
   lines.push(`<sub>${facts.join(' · ')}</sub>`)
   return `${lines.join('\n\n')}\n`
+}
+
+function waiting({ ahead, active, maxActive, connected }: Queue): string {
+  const place = ahead === 0 ? 'next in line' : `${ahead} ahead of it`
+  if (!connected) return `${place}; the repository is not connected, so nothing starts.`
+  const work = active === 1 ? '1 run is at work' : `${active} runs are at work`
+  return `${place}; ${work} in this repository (at most ${maxActive}).`
 }

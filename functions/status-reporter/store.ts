@@ -21,7 +21,7 @@ export function store(db: Db): Omit<Deps, 'forge'> {
     async told(runId) {
       const run = await db.selectFrom('runs').selectAll().where('id', '=', runId).executeTakeFirst()
       if (run === undefined) return undefined
-      const [project, change, bundle, usage, progress, ahead, newer, gate] = await Promise.all([
+      const [project, change, bundle, usage, progress, ahead, working, attempts, newer, gate] = await Promise.all([
         db.selectFrom('projects').selectAll().where('id', '=', run.project_id).executeTakeFirstOrThrow(),
         run.change_id === null
           ? undefined
@@ -42,7 +42,13 @@ export function store(db: Db): Omit<Deps, 'forge'> {
           .orderBy('sequence', 'desc')
           .limit(3)
           .execute(),
-        run.state === 'queued' ? queuedBefore(run.project_id, run.created_at) : undefined,
+        run.state === 'queued' ? queuedBefore(run) : undefined,
+        run.state === 'queued' ? atWork(run.project_id) : 0,
+        db
+          .selectFrom('attempts')
+          .select(({ fn }) => fn.max('attempt').as('newest'))
+          .where('run_id', '=', runId)
+          .executeTakeFirst(),
         db
           .selectFrom('runs')
           .select('id')
@@ -61,7 +67,11 @@ export function store(db: Db): Omit<Deps, 'forge'> {
         manifest: bundle?.manifest,
         tokens: usage.tokens,
         progress: progress.toReversed(),
-        ahead,
+        queue:
+          ahead === undefined
+            ? undefined
+            : { ahead, active: working, maxActive: project.max_active, connected: project.state === 'connected' },
+        attempt: attempts?.newest ?? 0,
         gate,
         newerActive: newer !== undefined,
       }
@@ -173,13 +183,26 @@ export function store(db: Db): Omit<Deps, 'forge'> {
       lease.written.push(await emit(tx, 'status-reporter', runEvent(type, run, { rows: { intents } })))
   }
 
-  async function queuedBefore(projectId: string, createdAt: Date): Promise<number> {
+  /** In the order in which the dispatcher takes them. */
+  async function queuedBefore(run: Row<'runs'>): Promise<number> {
     const { count } = await db
       .selectFrom('runs')
       .select(({ fn }) => fn.countAll<number>().as('count'))
-      .where('project_id', '=', projectId)
+      .where('project_id', '=', run.project_id)
       .where('state', '=', 'queued')
-      .where('created_at', '<', createdAt)
+      .where(sql<boolean>`(created_at, id) < (${run.created_at}, ${run.id}::uuid)`)
+      .executeTakeFirstOrThrow()
+    return count
+  }
+
+  /** What counts against the project's capacity. */
+  async function atWork(projectId: string): Promise<number> {
+    const { count } = await db
+      .selectFrom('attempts')
+      .innerJoin('runs', 'runs.id', 'attempts.run_id')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .where('runs.project_id', '=', projectId)
+      .where('attempts.state', 'in', ['intended', 'created'])
       .executeTakeFirstOrThrow()
     return count
   }
