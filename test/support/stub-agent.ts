@@ -80,6 +80,8 @@ if (change.daemon === true) {
   daemon.unref()
   writeFileSync('daemon', `${daemon.pid}\n`)
 }
+// For whoever waits until it is as it is told to be.
+writeFileSync('ready', '')
 if (input.attempt <= (change.dies ?? 0)) process.kill(process.pid, 'SIGKILL')
 if (change.stops === true) process.kill(process.pid, 'SIGSTOP')
 if (change.spends === true) for (;;) await spend()
