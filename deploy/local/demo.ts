@@ -5,7 +5,7 @@ import { ensureLabel } from '#shared/forge/github/labels.ts'
 import { readOwnActor } from '#shared/forge/github/own-actor.ts'
 import { labels } from '#shared/workflow/labels.ts'
 import { connectRepository, rememberHook } from './connect-repository.ts'
-import { PERSON, type Stack } from './stack.ts'
+import { APPROVER, PERSON, type Stack } from './stack.ts'
 
 const folder = fileURLToPath(new URL('demo/', import.meta.url))
 
@@ -16,11 +16,17 @@ export interface Demo {
   readonly title: string
 }
 
-/** A REST call as the person of the demonstration. Throws on anything but 2xx. */
-export async function asPerson<T>(forgeUrl: string, method: string, path: string, body?: unknown): Promise<T> {
+/** A REST call as a person of the demonstration, by default the one who asks. Throws on anything but 2xx. */
+export async function asPerson<T>(
+  forgeUrl: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  { token }: { readonly token: string } = PERSON,
+): Promise<T> {
   const response = await fetch(`${forgeUrl}${path}`, {
     method,
-    headers: { authorization: `Bearer ${PERSON.token}`, 'content-type': 'application/json' },
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: body === undefined ? null : JSON.stringify(body),
   })
   const text = await response.text()
@@ -39,6 +45,7 @@ export async function createDemo(stack: Stack): Promise<Demo> {
   const repository = await person<{ id: number; full_name: string }>('POST', '/user/repos', { name })
   await push(stack.forgeUrl, repository.full_name)
 
+  await person('PUT', `/repos/${repository.full_name}/collaborators/${APPROVER.login}`, { permission: 'push' })
   const installation = await fetch(`${stack.forgeUrl}/_forge/apps/install`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -1,4 +1,5 @@
 import { eventuallyOver } from './follow.ts'
+import { askForApproval } from './approve.ts'
 import { asPerson, createDemo } from './demo.ts'
 import { readOptions, usage, type Options } from './options.ts'
 import { report, tryNext } from './report.ts'
@@ -55,6 +56,7 @@ try {
     labels: ['run:dev'],
   })
   story.say(`label run:dev set on issue #${demo.issue}`)
+  if (options.gate) await askForApproval(stack, demo, options.once, story.say)
   const run = await eventuallyOver(stack.db, demo)
   if (run.state !== 'succeeded') {
     const why = `the run ${run.state}: ${run.reason}${run.detail === null ? '' : ` (${run.detail})`}`

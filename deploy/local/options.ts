@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util'
 export interface Options {
   /** End when the pull request is open: status 0, or 1 with the reason. */
   readonly once: boolean
+  /** The run waits until somebody else approves it. */
+  readonly gate: boolean
   /** Each function's own main.ts as a process of its own. */
   readonly processes: boolean
   /** Let a real model's agent run without a sandbox. */
@@ -20,6 +22,7 @@ export interface Options {
 export const usage = `npm start -- [OPTION]...
 
   --once                end when the pull request is open: status 0, or 1 and the reason
+  --gate                a second person has to approve the run; with --once that person does
   --processes           run each function as a process of its own, as on Knative
   --port N              port of the forge, default 8480; the webhook gateway is on N + 1; 0 for any two
   --verbose             show every log line
@@ -40,6 +43,7 @@ export function readOptions(
     args: [...args],
     options: {
       once: { type: 'boolean', default: false },
+      gate: { type: 'boolean', default: false },
       processes: { type: 'boolean', default: false },
       'unsafe-no-sandbox': { type: 'boolean', default: false },
       port: { type: 'string', default: '8480' },
@@ -55,6 +59,7 @@ export function readOptions(
   const wanted = Boolean(key) || Boolean(url)
   return {
     once: values.once,
+    gate: values.gate,
     processes: values.processes,
     unsafeNoSandbox: values['unsafe-no-sandbox'],
     port,

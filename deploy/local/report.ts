@@ -22,7 +22,8 @@ export async function report(stack: Stack, demo: Demo, run: Row<'runs'>, print: 
   const comments = await asPerson<{ body: string }[]>(forgeUrl, 'GET', `${repository}/issues/${demo.issue}/comments`)
 
   heading(print, `The service comment on issue #${demo.issue}`)
-  for (const { body } of comments) block(print, body.replace(/<!--.*?-->\n*/g, '').replace(/<\/?sub>/g, ''))
+  for (const { body } of comments.filter((one) => one.body.includes('<!-- codex-k8s:run:')))
+    block(print, body.replace(/<!--.*?-->\n*/g, '').replace(/<\/?sub>/g, ''))
   heading(print, `The change, pull request #${change.pull_number}`)
   for (const { filename, patch = '' } of files) block(print, `${filename}\n${patch}`)
   heading(print, 'The tests, on a clone of each branch')

@@ -7,6 +7,7 @@ import { createGitHub, type GitHub } from '#shared/forge/github/client.ts'
 import { createLog } from '#shared/log.ts'
 import { connect, type Db } from '#shared/db/connect.ts'
 import { migrate } from '#shared/db/migrate.ts'
+import type { ApprovalPolicy } from '#shared/job/bundle.ts'
 import { prepareAgents } from './agent-place.ts'
 import { startBroker } from './broker/broker.ts'
 import { disconnectRepositories } from './connect-repository.ts'
@@ -45,6 +46,20 @@ const anotherPort = 'choose another with npm start -- --port N'
 
 /** The person of the demonstration, who owns the repositories. */
 export const PERSON = { login: 'maria', token: 'maria-token' }
+
+/** Who approves, with a gate: may write there, and has not asked. */
+export const APPROVER = { login: 'jonas', token: 'jonas-token' }
+
+/** One other person with write access, within an hour, by comment, label or API. */
+const GATE: ApprovalPolicy = {
+  users: [],
+  permission: 'write',
+  quorum: 1,
+  excludeRequester: true,
+  excludeAuthor: true,
+  label: 'approve:dev',
+  expiresAfterSeconds: 3_600,
+}
 
 /** Starts database, forge, model, broker and functions, in this order, and stops them in the other. */
 export async function startStack(
@@ -107,6 +122,7 @@ export async function startStack(
       secretsDir: state.secretsDir,
       model: await startModel(options, closers),
       tokenKey: state.tokenKey,
+      ...(options.gate && { gates: { dev: GATE } }),
       launcher,
       logLevel: 'info',
     }
@@ -147,7 +163,7 @@ async function startForge(
   broken: (reason: string) => void,
 ): Promise<{ url: string; close(): Promise<unknown> }> {
   mkdirSync(data, { recursive: true })
-  const seed = { users: [PERSON], app: { app_id: 1, slug: 'codex-k8s', repositories: [] } }
+  const seed = { users: [PERSON, APPROVER], app: { app_id: 1, slug: 'codex-k8s', repositories: [] } }
   const child = spawn(process.execPath, [fileURLToPath(new URL('forge/main.ts', import.meta.url))], {
     env: { PATH: process.env['PATH'] ?? '', PORT: String(port), FORGE_DATA: data, FORGE_SEED: JSON.stringify(seed) },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -32,6 +32,11 @@ test('L4 a label of somebody who may not approve goes again and is told; one of 
   const run = await db.selectFrom('runs').selectAll().executeTakeFirstOrThrow()
   expect(run.state).toBe('waiting_approval')
 
+  // It waited for long: who asked is judged again before it starts.
+  await db
+    .updateTable('runs')
+    .set({ judged_at: sql`now() - interval '10 minutes'` })
+    .execute()
   await world.label(issue, 'approve:dev', 'walt-token')
   await world.drain()
   expect((await comments())[0]).toContain('Approved by @walt.')

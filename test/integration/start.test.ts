@@ -53,9 +53,11 @@ describe('npm start', { timeout: 90_000 }, () => {
     expect(text).toMatch(/main +6 passed, 2 failed/)
     expect(text).toMatch(/\+ {2}return Math\.round/)
 
-    const second = start(home, ['--once', '--processes'])
+    const second = start(home, ['--once', '--processes', '--gate'])
     expect(await endOf(second)).toEqual({ code: 0, why: undefined })
     expect(second.lines.join('\n')).toMatch(/maria\/invoice-2 is there/)
+    expect(second.lines.join('\n')).toMatch(/jonas comments \/approve [0-9a-f]{12}/)
+    expect(second.lines.join('\n')).toMatch(/Approved by @jonas/)
     const ledger = readFileSync(join(home, 'forge', 'ledger.jsonl'), 'utf8')
       .trimEnd()
       .split('\n')

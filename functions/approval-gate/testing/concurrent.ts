@@ -16,20 +16,23 @@ import { approvalApi } from '../api.ts'
 import { approvalGate, sweepGate } from '../handler.ts'
 import type { Forge } from '../judge.ts'
 import { store } from '../store.ts'
-import { POLICY } from './gate.ts'
+import { POLICY } from './policy.ts'
 
 const TEXT = { title: 'Say hello', body: 'Please.' }
 const AT = '2026-01-02T03:04:05Z'
 
-/** A replica of the gate with a forge that answers at once: everybody whose login begins with `w` may write. */
-export function replica(db: Db) {
+/**
+ * A replica of the gate with a forge of its own: everybody whose login begins with `w` may write, and it answers once
+ * `meanwhile` is over.
+ */
+export function replica(db: Db, meanwhile: (login: string) => Promise<unknown> = async () => {}) {
   const comments = new Map<string, string>()
   const forge = (project: Row<'projects'>): Forge => ({
     repositoryId: async () => project.repository_id,
-    permission: async (login) => ({
-      actorId: login.replace(/\D/g, ''),
-      permission: login.startsWith('w') ? 'write' : 'read',
-    }),
+    async permission(login) {
+      await meanwhile(login)
+      return { actorId: login.replace(/\D/g, ''), permission: login.startsWith('w') ? 'write' : 'read' }
+    },
     subject: async (number) => ({ id: String(number * 10), authorId: '1001', open: true, locked: false, ...TEXT }),
     comment: async (id) => ({
       authorId: id.slice(-4),

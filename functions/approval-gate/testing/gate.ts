@@ -10,17 +10,7 @@ import { forgeForFile, receive } from '#shared/run/testing/forge.ts'
 import { addRun, runNow, saidOf, say } from '#shared/run/testing/rows.ts'
 import { readApprovalCommand } from '#shared/workflow/approval-command.ts'
 import { create } from '../app.ts'
-
-/** People with write access, one of them, for an hour; not the one who asked, nor the author. */
-export const POLICY: ApprovalPolicy = {
-  users: [],
-  permission: 'write',
-  quorum: 1,
-  excludeRequester: true,
-  excludeAuthor: true,
-  label: 'approve:dev',
-  expiresAfterSeconds: 3_600,
-}
+import { POLICY } from './policy.ts'
 
 interface Comment {
   readonly id: number
