@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { Manifest } from '#shared/job/bundle.ts'
@@ -22,6 +22,7 @@ const Item = v.looseObject({
 /** One line of `codex exec --json`, as far as the runner looks at it. */
 export const CodexEvent = v.variant('type', [
   v.looseObject({ type: v.picklist(['item.started', 'item.completed']), item: Item }),
+  v.looseObject({ type: v.literal('turn.started') }),
   v.looseObject({ type: v.literal('turn.completed'), usage: Counts }),
   v.looseObject({ type: v.literal('turn.failed'), error: v.looseObject({ message: v.string() }) }),
   v.looseObject({ type: v.literal('error'), message: v.string() }),
@@ -67,6 +68,8 @@ export function runCodex(options: {
   readonly path: string
   readonly modelToken: string
   readonly instructions: Buffer
+  /** The thread to go on with, whose session file is in the home; undefined: a new one. */
+  readonly thread: string | undefined
   readonly onLine: (line: string) => void
   readonly onEvent: (event: CodexEvent) => void
   readonly signal: AbortSignal
@@ -75,7 +78,9 @@ export function runCodex(options: {
   signal.throwIfAborted()
   const schema = join(folders.codexHome, 'output-schema.json')
   const flags = ['--json', '--strict-config', '--ignore-rules', '--color', 'never', '--sandbox', options.sandbox]
-  const child = spawn(options.binary, ['exec', ...flags, '-C', folders.repository, '--output-schema', schema, '-'], {
+  const goOn = options.thread === undefined ? [] : ['resume', options.thread]
+  const args = ['exec', ...flags, '-C', folders.repository, '--output-schema', schema, ...goOn, '-']
+  const child = spawn(options.binary, args, {
     cwd: folders.repository,
     // A group of its own, so that one signal reaches its commands too.
     detached: true,
@@ -129,16 +134,6 @@ export function runCodex(options: {
       else resolve()
     })
   })
-}
-
-/** The session file that `codex exec resume` needs. */
-export async function readSession(codexHome: string): Promise<Buffer | undefined> {
-  const names = await readdir(join(codexHome, 'sessions'), { recursive: true }).catch(() => [])
-  const newest = names
-    .filter((name) => /(?:^|\/)rollout-[^/]*\.jsonl$/.test(name))
-    .toSorted()
-    .at(-1)
-  return newest === undefined ? undefined : readFile(join(codexHome, 'sessions', newest)).catch(() => undefined)
 }
 
 function parseJson(line: string): unknown {

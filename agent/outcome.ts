@@ -10,6 +10,8 @@ export interface Transcript {
   readonly usage: v.InferOutput<typeof Usage>
   /** The last message of the model. */
   readonly message: string | undefined
+  /** Whether the model was asked at all. */
+  readonly began: boolean
   readonly completed: boolean
   /** The last error the CLI gave up on, or is about to. */
   readonly error: string | undefined
@@ -19,6 +21,7 @@ export interface Transcript {
 export const noTranscript: Transcript = {
   usage: { inputTokens: 0, cachedInputTokens: 0, outputTokens: 0 },
   message: undefined,
+  began: false,
   completed: false,
   error: undefined,
 }
@@ -26,6 +29,8 @@ export const noTranscript: Transcript = {
 /** The transcript with one more event. */
 export function addEvent(transcript: Transcript, event: CodexEvent): Transcript {
   switch (event.type) {
+    case 'turn.started':
+      return { ...transcript, began: true }
     case 'turn.completed': {
       const {
         input_tokens: inputTokens,

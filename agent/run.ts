@@ -1,15 +1,12 @@
-import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import * as v from 'valibot'
 import { digestOf } from '#shared/digest.ts'
-import { silentSeconds, TaskContent } from '#shared/job/bundle.ts'
-import type { Manifest } from '#shared/job/bundle.ts'
+import { parentOf, silentSeconds, type Manifest } from '#shared/job/bundle.ts'
 import { MAX_BLOB_BYTES } from '#shared/job/result.ts'
 import type { FailureReason, ResultManifest } from '#shared/job/result.ts'
 import { collectChanges } from './change-set.ts'
 import type { ChangeSet } from './change-set.ts'
 import { checkout } from './checkout.ts'
-import { readSession, runCodex, writeCodexHome } from './codex.ts'
+import { runCodex } from './codex.ts'
 import type { Folders } from './codex.ts'
 import { deliver } from './deliver.ts'
 import { Failure } from './failure.ts'
@@ -17,11 +14,12 @@ import { runGateway } from './gateway.ts'
 import type { RunGateway } from './gateway.ts'
 import { redactor, runLog } from './log.ts'
 import { addEvent, finalMessage, noTranscript, progressOf } from './outcome.ts'
+import { prepare } from './prepare.ts'
 import { progressReporter } from './progress.ts'
 import { probeSandbox } from './sandbox.ts'
+import { readSession, usageSince, type Session } from './session.ts'
 import type { Settings } from './settings.ts'
 import { showSignsOfLife } from './signs-of-life.ts'
-import { taskMarkdown } from './task-file.ts'
 
 /** One attempt from its input to its result. True when run-gateway took the result, whatever it says. */
 export async function run(settings: Settings, stop: AbortSignal): Promise<boolean> {
@@ -34,6 +32,7 @@ export async function run(settings: Settings, stop: AbortSignal): Promise<boolea
   const progress = progressReporter({ send: (line) => gateway.progress(line), redact, onStop })
   const hide = showSignsOfLife({ file: settings.heartbeatFile, tell: () => gateway.heartbeat(), onStop })
   let transcript = noTranscript
+  let session: Session | undefined
   let deadline: NodeJS.Timeout | undefined
   let silence: NodeJS.Timeout | undefined
 
@@ -44,58 +43,75 @@ export async function run(settings: Settings, stop: AbortSignal): Promise<boolea
       ended.abort(new Failure('deadline_exceeded', `The run took longer than ${manifest.budget.seconds} seconds.`))
     }, ownDeadline(manifest.budget.seconds))
     const folders = foldersIn(settings.workDir)
-    const [base, { instructions, schema }] = await Promise.all([
+    const [base, prepared] = await Promise.all([
       checkOut(settings, manifest, folders.repository, signal),
-      prepare(settings, gateway, manifest, folders, signal),
+      prepare({ settings, gateway, manifest, folders, log: (line) => log.add(line), signal }),
       assertSandbox(settings),
     ])
-    progress.say('cloned', `Checked out ${manifest.base.commit.slice(0, 12)} of ${manifest.repository.fullName}`)
+    session = prepared.session
+    const parent = parentOf(manifest)
+    progress.say('cloned', `Checked out ${parent.slice(0, 12)} of ${manifest.repository.fullName}`)
     const quiet = silentSeconds(manifest)
     silence = setTimeout(() => {
       ended.abort(new Failure('agent_silent', `The CLI printed nothing for ${quiet} seconds.`))
     }, quiet * 1000)
-    await runCodex({
-      binary: settings.codexBinary,
-      sandbox: settings.sandbox === 'none' ? 'danger-full-access' : 'workspace-write',
-      folders,
-      path: settings.path,
-      modelToken: settings.modelToken,
-      instructions,
-      onLine(line) {
-        silence?.refresh()
-        log.add(line)
-      },
-      onEvent(event) {
-        transcript = addEvent(transcript, event)
-        const line = progressOf(event, folders.repository)
-        if (line !== undefined) progress.say(line.kind, line.text)
-      },
-      signal,
-    })
+    const codex = (thread: string | undefined): Promise<void> =>
+      runCodex({
+        binary: settings.codexBinary,
+        sandbox: settings.sandbox === 'none' ? 'danger-full-access' : 'workspace-write',
+        folders,
+        path: settings.path,
+        modelToken: settings.modelToken,
+        instructions: prepared.instructions,
+        thread,
+        onLine(line) {
+          silence?.refresh()
+          log.add(line)
+        },
+        onEvent(event) {
+          transcript = addEvent(transcript, event)
+          const line = progressOf(event, folders.repository)
+          if (line !== undefined) progress.say(line.kind, line.text)
+        },
+        signal,
+      })
+    await codex(session?.thread)
+    if (session !== undefined && !transcript.began) {
+      log.add(`The session ${session.thread} could not be resumed: a new one begins.`)
+      session = undefined
+      transcript = noTranscript
+      await codex(undefined)
+    }
     clearTimeout(silence)
-    const message = finalMessage(transcript, schema)
+    const message = finalMessage(transcript, prepared.schema)
     const { changes, blobs } = await changesOf(settings, manifest, base, folders, signal)
     progress.say('uploading', changes.length === 1 ? '1 changed path' : `${changes.length} changed paths`)
     for (const bytes of blobs.values()) {
       assertNoToken(bytes, [settings.runToken, settings.modelToken])
       await gateway.upload(bytes, signal)
     }
-    const session = Buffer.from(redact((await readSession(folders.codexHome))?.toString() ?? ''))
+    const left = Buffer.from(redact((await readSession(folders.codexHome))?.toString() ?? ''))
     return {
       outcome: 'succeeded',
-      base: manifest.base.commit,
+      base: parent,
       changes: [...changes],
       message: JSON.parse(redact(JSON.stringify(message))) as Record<string, unknown>,
-      session: session.length === 0 || session.length > MAX_BLOB_BYTES ? null : await gateway.upload(session, signal),
+      session: left.length === 0 || left.length > MAX_BLOB_BYTES ? null : await gateway.upload(left, signal),
       log: await gateway.upload(Buffer.from(log.text()), signal),
-      usage: transcript.usage,
+      usage: usageSince(session, transcript.usage),
     }
   }
 
   const result = await attempt().catch((error: unknown): ResultManifest => {
     const { reason, detail } = explain(signal.aborted ? signal.reason : error)
     log.add(`${reason}: ${detail}`)
-    return { outcome: 'failed', reason, detail: redact(detail).slice(0, 500), log: null, usage: transcript.usage }
+    return {
+      outcome: 'failed',
+      reason,
+      detail: redact(detail).slice(0, 500),
+      log: null,
+      usage: usageSince(session, transcript.usage),
+    }
   })
   clearTimeout(deadline)
   clearTimeout(silence)
@@ -114,7 +130,7 @@ async function checkOut(settings: Settings, manifest: Manifest, directory: strin
   try {
     return await checkout({
       url: `${runGatewayUrl}/v1/git`,
-      commit: manifest.base.commit,
+      commit: parentOf(manifest),
       token,
       directory,
       path,
@@ -125,29 +141,6 @@ async function checkOut(settings: Settings, manifest: Manifest, directory: strin
       cause: error,
     })
   }
-}
-
-/** Everything the CLI reads: its home, and the task as files outside the repository. */
-async function prepare(
-  settings: Settings,
-  gateway: RunGateway,
-  manifest: Manifest,
-  folders: Folders,
-  signal: AbortSignal,
-) {
-  const blobs = [manifest.instructions, manifest.content, manifest.outputSchema] as const
-  const [instructions, content, schema] = await Promise.all([
-    gateway.blob(blobs[0], signal),
-    gateway.blob(blobs[1], signal),
-    gateway.blob(blobs[2], signal),
-  ])
-  const task = join(settings.workDir, 'task')
-  await mkdir(task)
-  await writeFile(join(task, 'issue.json'), content)
-  await writeFile(join(task, 'issue.md'), taskMarkdown(v.parse(TaskContent, JSON.parse(content.toString()))))
-  const { modelGatewayUrl, network } = settings
-  await writeCodexHome({ folders, manifest, schema, modelGatewayUrl, network })
-  return { instructions, schema }
 }
 
 async function assertSandbox({ sandbox, codexBinary }: Settings): Promise<void> {

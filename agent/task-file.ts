@@ -1,9 +1,12 @@
 import type { TaskContent } from '#shared/job/bundle.ts'
 
 const MAX_TITLE = 500
-const MAX_BODY = 60_000
-const MAX_COMMENT = 10_000
-const MAX_COMMENTS = 100
+/** Characters of a description. */
+export const MAX_BODY = 60_000
+/** Characters of one comment. */
+export const MAX_COMMENT = 10_000
+/** Comments, the latest. */
+export const MAX_COMMENTS = 100
 
 /**
  * Characters that a reader does not see but a model does: controls, zero width, bidirectional controls, variation
@@ -44,19 +47,27 @@ export function taskMarkdown(content: TaskContent): string {
   ].join('\n\n')
 }
 
-function section(heading: string, text: string): string {
-  const quoted = text
+/** A part that people wrote, quoted line by line below a heading of ours. */
+export function section(heading: string, text: string): string {
+  return `## ${heading}\n\n${quote(text)}`
+}
+
+/** Text of people's, line by line. */
+export function quote(text: string): string {
+  const lines = text
     .trim()
     .split('\n')
     .map((line) => `> ${line}`.trimEnd())
-  return `## ${heading}\n\n${quoted.join('\n')}`
+  return lines.join('\n')
 }
 
-function label(text: string): string {
+/** A name or time as part of a heading. */
+export function label(text: string): string {
   return visibleText(text).replace(/\s+/g, ' ').slice(0, 100)
 }
 
-function cut(text: string, most: number): string {
+/** At most so many characters, and how many are left out. */
+export function cut(text: string, most: number): string {
   return text.length <= most
     ? text
     : `${text.slice(0, most).toWellFormed()}\n[${text.length - most} more characters are left out]`

@@ -46,6 +46,7 @@ export async function startGateways(options: {
   readonly content: TaskContent
   readonly modelUrl?: string
   readonly manifest?: Partial<Manifest>
+  readonly instructions?: string
   readonly hook?: (request: IncomingMessage, response: ServerResponse) => boolean
 }): Promise<Gateways> {
   const blobs = new Map<string, Buffer>()
@@ -59,7 +60,7 @@ export async function startGateways(options: {
     subject: { kind: 'issue', number: 1, id: '1' },
     base: { ref: 'main', commit: options.repository.commit },
     stage: 'dev',
-    instructions: put(INSTRUCTIONS),
+    instructions: put(options.instructions ?? INSTRUCTIONS),
     content: put(canonicalJson(options.content)),
     outputSchema: put(JSON.stringify(schema)),
     model: 'scripted',

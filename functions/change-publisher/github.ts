@@ -3,7 +3,7 @@ import { readActorPermission } from '#shared/forge/github/actor-permission.ts'
 import { ownerAndName } from '#shared/forge/github/address.ts'
 import type { GitHub } from '#shared/forge/github/client.ts'
 import { commitChangeSet } from '#shared/forge/github/commit.ts'
-import { openPullRequest } from '#shared/forge/github/pull-request.ts'
+import { openPullRequest, readPullRequest } from '#shared/forge/github/pull-request.ts'
 import { readRepository } from '#shared/forge/github/repository.ts'
 import { repositoryRef } from '#shared/forge/github/repository-ref.ts'
 import { askPolicy, mayAsk } from '#shared/workflow/may-ask.ts'
@@ -18,6 +18,8 @@ export function githubForge(github: GitHub, project: Row<'projects'>): Forge {
       const { actorId, permission } = await readActorPermission(octokit, repo, login)
       return mayAsk({ id, type: 'User', now: { actorId: actorId ?? '', permission } }, askPolicy(project.settings))
     },
+
+    isOpen: async (number) => (await readPullRequest(octokit, repo, number))?.state === 'open',
 
     async baseTree(commit) {
       if ((await readRepository(octokit, repo)) === undefined) return undefined

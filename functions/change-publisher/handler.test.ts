@@ -4,6 +4,7 @@ import { test } from '../../test/support/database.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { canonicalJson, sha256 } from '#shared/digest.ts'
 import { RetryLater } from '#shared/errors.ts'
+import type { Manifest } from '#shared/job/bundle.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import { deliver } from '#shared/outbox/deliver.ts'
 import { addAttempt, addProject, addRun, runNow, saidOf, say } from '#shared/run/testing/rows.ts'
@@ -18,6 +19,7 @@ function forgeOf(more: Partial<Forge> = {}) {
   const asked: string[] = []
   const forge: Forge = {
     mayStillAsk: async () => true,
+    isOpen: async () => true,
     baseTree: async () => new Map(),
     baseFile: async () => new Uint8Array(),
     commit: async ({ branch }) => (asked.push(`commit ${branch}`), { commit: 'a'.repeat(40) }),
@@ -27,10 +29,18 @@ function forgeOf(more: Partial<Forge> = {}) {
   return { forge, asked }
 }
 
-async function finished(db: Db, more: { forge?: Partial<Forge>; result?: object; content?: string } = {}) {
+interface Situation {
+  readonly forge?: Partial<Forge>
+  readonly result?: object
+  readonly content?: string
+  readonly revise?: Manifest['revise']
+}
+
+async function finished(db: Db, more: Situation = {}) {
   const { forge, asked } = forgeOf(more.forge)
   const content = more.content ?? text
-  const run = await addRun(db, await addProject(db), { state: 'publishing' })
+  const revising = more.revise && { manifest: { revise: more.revise } }
+  const run = await addRun(db, await addProject(db), { state: 'publishing', ...revising })
   const result = {
     outcome: 'succeeded',
     base: '0'.repeat(40),
@@ -148,5 +158,63 @@ describe('a finished run', () => {
     })
     await expect(publish()).rejects.toThrow('lost')
     expect(seen).toEqual([{ kind: 'pull_request', state: 'intended' }])
+  })
+})
+
+describe('a finished run that revises a change', () => {
+  const head = 'c'.repeat(40)
+  const revise = {
+    change: '6e6ed33a-0d4a-4c41-b58f-bb4a36d1a3a8',
+    pull: 12,
+    asked: { by: 'label' as const, on: 12 },
+    head,
+    rule: 'label' as const,
+    review: sha256('review'),
+    session: null,
+  }
+  const onHead = { base: head }
+
+  test('is judged against the head, put on top of it and nowhere else, and opens no second pull request', async ({
+    db,
+  }) => {
+    const trees: string[] = []
+    const commits: { parent: string; expectedHead: string | null }[] = []
+    const { run, asked, publish } = await finished(db, {
+      revise,
+      result: onHead,
+      forge: {
+        baseTree: async (commit) => (trees.push(commit), new Map()),
+        commit: async ({ parent, expectedHead }) => (
+          commits.push({ parent, expectedHead }),
+          { commit: 'd'.repeat(40) }
+        ),
+      },
+    })
+    await db
+      .updateTable('changes')
+      .set({ head_commit: 'b'.repeat(40), pull_number: 12, pull_url: 'https://forge/pull/12' })
+      .execute()
+    expect((await publish()).outcome).toBe('published #12')
+    expect(trees).toEqual([head])
+    // Somebody had pushed to the branch before the request: the head is the one that was asked for, not our own last one.
+    expect(commits).toEqual([{ parent: head, expectedHead: head }])
+    expect(asked).toEqual([])
+    expect(await db.selectFrom('changes').selectAll().executeTakeFirstOrThrow()).toMatchObject({
+      head_commit: 'd'.repeat(40),
+      pull_number: 12,
+      pull_url: 'https://forge/pull/12',
+    })
+    expect(await runNow(db, run.id)).toMatchObject({ state: 'succeeded' })
+  })
+
+  test.for<[string, string, Situation]>([
+    ['stale_head', 'a push since', { forge: { commit: async () => ({ refused: 'branch_moved' }) }, result: onHead }],
+    ['pull_request_closed', 'a closed pull request', { forge: { isOpen: async () => false }, result: onHead }],
+    ['input_invalid', 'a change set against the base', { result: { base: '0'.repeat(40) } }],
+  ])('ends as %s with %s', async ([reason, , more], { db }) => {
+    const { run, asked, publish } = await finished(db, { ...more, revise })
+    expect((await publish()).outcome).toBe(`rejected: ${reason}`)
+    expect(await runNow(db, run.id)).toMatchObject({ state: 'failed', reason })
+    expect(asked).toEqual([])
   })
 })

@@ -4,7 +4,7 @@ import type { Row } from '#shared/db/schema.ts'
 import { RetryLater } from '#shared/errors.ts'
 import type { Delivered } from '#shared/events/delivered.ts'
 import { RunEvent } from '#shared/events/types.ts'
-import type { Manifest } from '#shared/job/bundle.ts'
+import { parentOf, type Manifest } from '#shared/job/bundle.ts'
 import { ChangeMessage, type ResultManifest } from '#shared/job/result.ts'
 import type { Handler, Settlement, Writer } from '#shared/outbox/deliver.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
@@ -36,6 +36,8 @@ export interface Published {
 export interface Forge {
   /** Whether the requester may still ask, as of now. */
   mayStillAsk(requester: { readonly id: string; readonly login: string }): Promise<boolean>
+  /** Whether a pull request can still be added to. */
+  isOpen(pullNumber: number): Promise<boolean>
   /** Undefined: the repository or the commit is gone. */
   baseTree(commit: string): Promise<BaseTree | 'too_large' | undefined>
   /** Content of a file of the base, by git's object id. */
@@ -82,18 +84,21 @@ export function changePublisher(deps: Deps): Handler {
     const forge = deps.forge(project)
     const message = v.safeParse(ChangeMessage, result.message)
     if (!message.success) return reject('agent_gave_no_result', 'the last message is not in the expected form')
-    if (result.base !== manifest.base.commit) return reject('input_invalid', 'the change is against another commit')
-    const words = { ...message.output, body: pullRequestBody(message.output, run, change) }
+    const parent = parentOf(manifest)
+    if (result.base !== parent) return reject('input_invalid', 'the change is against another commit')
+    const words = { ...message.output, body: pullRequestBody(message.output, run, parent) }
     // First of all, because a refusal quotes paths.
     const said = secretInWords(words, result.changes, deps.canaries)
     if (said !== undefined) return reject('secret_found', said)
 
-    const [allowed, base] = await Promise.all([
+    const [allowed, base, open] = await Promise.all([
       forge.mayStillAsk({ id: run.requester_id, login: run.requester_login }),
-      forge.baseTree(manifest.base.commit),
+      forge.baseTree(parent),
+      manifest.revise === undefined || forge.isOpen(manifest.revise.pull),
     ])
     if (!allowed) return reject('actor_revoked')
     if (base === undefined) return reject('repository_gone')
+    if (!open) return reject('pull_request_closed')
     if (base === 'too_large') return reject('change_refused', 'the repository has more files than the forge lists')
     const decision = decide({
       scope: manifest.writeScope,
@@ -112,21 +117,29 @@ export function changePublisher(deps: Deps): Handler {
     if (intended === undefined) throw new RetryLater('the run moved on', { seconds: 0 })
     crashPoint('publisher.after-intent')
     const committed = await forge.commit({
-      parent: manifest.base.commit,
+      parent,
       branch: change.branch,
-      expectedHead: change.head_commit,
+      // A change that is there is added to where it was asked for: people may have pushed to it before.
+      expectedHead: manifest.revise?.head ?? change.head_commit,
       message: commitMessage(words, run),
       files: decision.files,
     })
     crashPoint('publisher.after-commit')
-    if ('refused' in committed) return reject(committed.refused)
-    const pull = await forge.openPullRequest({
-      head: change.branch,
-      base: manifest.base.ref,
-      title: words.title,
-      body: words.body,
-      marker: `<!-- codex-k8s:change:${change.id} -->`,
-    })
+    if ('refused' in committed) {
+      const moved = committed.refused === 'branch_moved' && manifest.revise !== undefined
+      return reject(moved ? 'stale_head' : committed.refused)
+    }
+    // The words of one that is there are people's by now.
+    const pull =
+      manifest.revise === undefined
+        ? await forge.openPullRequest({
+            head: change.branch,
+            base: manifest.base.ref,
+            title: words.title,
+            body: words.body,
+            marker: `<!-- codex-k8s:change:${change.id} -->`,
+          })
+        : { number: manifest.revise.pull, url: change.pull_url ?? '' }
     crashPoint('publisher.after-pull-request')
     if ('refused' in pull) return reject('change_refused', pull.refused)
     return {

@@ -9,7 +9,6 @@ const run = {
   requester_login: 'maria',
   bundle_digest: 'd'.repeat(64),
 } as Row<'runs'>
-const change = { base_commit: 'c'.repeat(40) } as Row<'changes'>
 const invisible = /\u2060/g
 const closing = /\b(close[sd]?|fix(e[sd])?|resolve[sd]?)\s*:?\s+([\w./-]*#\d+|https?:|GH-\d)/i
 
@@ -42,7 +41,7 @@ describe('what an agent writes, on a forge', () => {
   })
 
   test('is put into a description that closes one issue, ours, and says for whom', () => {
-    const body = pullRequestBody({ summary: 'Closes #1', tests: '@maria' }, run, change)
+    const body = pullRequestBody({ summary: 'Closes #1', tests: '@maria' }, run, 'c'.repeat(40))
     expect(body.match(new RegExp(closing, 'gi'))).toEqual(['Closes #7'])
     expect(body).toContain('Written by an agent for @maria, against `cccccccccccc`')
   })

@@ -13,16 +13,12 @@ export function quiet(text: string): string {
 }
 
 /** The description of the pull request: the agent's words, what they rest on, and the issue that it closes. */
-export function pullRequestBody(
-  words: { summary: string; tests: string },
-  run: Row<'runs'>,
-  change: Row<'changes'>,
-): string {
+export function pullRequestBody(words: { summary: string; tests: string }, run: Row<'runs'>, parent: string): string {
   return [
     quiet(words.summary),
     `### Tests\n\n${quiet(words.tests)}`,
     `Closes #${run.subject_number}`,
-    `<sub>Written by an agent for @${run.requester_login}, against \`${change.base_commit.slice(0, 12)}\`. Run \`${run.id}\`, input \`${run.bundle_digest?.slice(0, 12) ?? ''}\`.</sub>`,
+    `<sub>Written by an agent for @${run.requester_login}, against \`${parent.slice(0, 12)}\`. Run \`${run.id}\`, input \`${run.bundle_digest?.slice(0, 12) ?? ''}\`.</sub>`,
   ].join('\n\n')
 }
 

@@ -149,9 +149,9 @@ describe('who may ask', () => {
     const own = { id: forge.bot().id, login: forge.bot().login, type: 'Bot' }
 
     const unlabelled = await forge.unlabel(issue)
-    expect(await take({ ...unlabelled, sender: own })).toMatchObject({ outcome: 'ignored: our own label event' })
+    expect(await take({ ...unlabelled, sender: own })).toMatchObject({ outcome: 'ignored: our own event' })
     const again = await forge.label(issue)
-    expect(await take({ ...again, sender: own })).toMatchObject({ outcome: 'ignored: our own label event' })
+    expect(await take({ ...again, sender: own })).toMatchObject({ outcome: 'ignored: our own event' })
     expect(await runs()).toMatchObject([{ state: 'queued' }])
   })
 })

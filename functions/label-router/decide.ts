@@ -1,4 +1,4 @@
-import type { TaskContent } from '#shared/job/bundle.ts'
+import type { Revise, TaskContent } from '#shared/job/bundle.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 
 /** The subject as the forge shows it now; undefined when it is gone. */
@@ -13,7 +13,8 @@ export interface Current {
 
 /** Everything the decision about a run label rests on. */
 export interface Request {
-  readonly label: string
+  /** Undefined: a review asked. */
+  readonly label: string | undefined
   /** Whether who set the label may ask. */
   readonly mayAsk: boolean
   readonly isPullRequest: boolean
@@ -37,14 +38,14 @@ export type Decision =
   | { readonly kind: 'run'; readonly model: string | undefined; readonly effort: string | undefined }
   | { readonly kind: 'refuse'; readonly reason: ReasonCode; readonly detail?: string }
 
-/** From a label to a run: workflow rules 1 to 5, in the order in which a person can do something about them. */
+/** From a request to a run: workflow rules 1 to 5, in the order in which a person can do something about them. */
 export function decide(request: Request): Decision {
   const { current } = request
   if (!request.mayAsk) return refuse('actor_not_allowed')
   if (current === undefined) return refuse('subject_gone')
   if (!current.open) return refuse('subject_closed')
   if (current.locked) return refuse('subject_locked')
-  if (!current.labels.includes(request.label)) return refuse('label_removed')
+  if (request.label !== undefined && !current.labels.includes(request.label)) return refuse('label_removed')
   if (request.isPullRequest) return refuse('not_an_issue')
   for (const prefix of ['run:', 'ai-model:', 'ai-effort:']) {
     const same = current.labels.filter((label) => label.startsWith(prefix))
@@ -75,6 +76,21 @@ export function decideCancel(
   if (action === 'unlabeled' && label !== undefined && !current.labels.includes(label)) return 'label_removed'
   // The event is older than the present: the label is back, the issue open again.
   return undefined
+}
+
+/** Whether a run that goes on with a change and waited is still wanted, and still of the commit that was asked for. */
+export function decideRevisionAgain(
+  revision: Revise,
+  label: string,
+  issue: Current | undefined,
+  pull: { readonly state: string; readonly head: string; readonly labels: readonly string[] } | undefined,
+): ReasonCode | undefined {
+  const { asked } = revision
+  const place = issue && (asked.on === revision.pull ? { ...issue, labels: pull?.labels ?? [] } : issue)
+  const reason = decideCancel('unlabeled', asked.by === 'label' ? label : undefined, place)
+  if (reason !== undefined) return reason
+  if (pull?.state !== 'open') return 'pull_request_closed'
+  return pull.head === revision.head ? undefined : 'stale_head'
 }
 
 /** Bytes, as UTF-8, of everything the agent will read of the subject. */

@@ -4,8 +4,10 @@ import type { GitHub } from '#shared/forge/github/client.ts'
 import { editedSince } from '#shared/forge/github/edits.ts'
 import { listAttempts, requestRedelivery } from '#shared/forge/github/hook-deliveries.ts'
 import { findLabelEvent, listLabelChanges, type LabelChanges } from '#shared/forge/github/label-events.ts'
+import { readPullRequest } from '#shared/forge/github/pull-request.ts'
 import { repositoryRef } from '#shared/forge/github/repository-ref.ts'
 import { readRepository } from '#shared/forge/github/repository.ts'
+import { readReviews } from '#shared/forge/github/review.ts'
 import { readComments, readSubject } from '#shared/forge/github/subject.ts'
 import type { DeliveriesOf } from './catch-up.ts'
 import type { Forge, Project } from './handler.ts'
@@ -39,6 +41,11 @@ export function githubForge(github: GitHub, project: Project): Forge {
         }
       )
     },
+    async pullRequest(number) {
+      const pull = await readPullRequest(octokit, repo, number)
+      return pull && { ...pull, branch: pull.head.branch, head: pull.head.sha }
+    },
+    reviews: (number, notAfter) => readReviews(octokit, repo, number, { notAfter }),
     comments: (number, notAfter) => readComments(octokit, repo, number, { notAfter }),
     edited: (number, since) => editedSince(octokit, repo, number, since),
     async base() {

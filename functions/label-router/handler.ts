@@ -2,36 +2,103 @@ import * as v from 'valibot'
 import type { Row } from '#shared/db/schema.ts'
 import { PermanentError, RetryLater } from '#shared/errors.ts'
 import type { Delivered } from '#shared/events/delivered.ts'
-import { EVENT_TYPES, RunEvent } from '#shared/events/types.ts'
+import { EVENT_TYPES } from '#shared/events/types.ts'
+import type { readReviews } from '#shared/forge/github/review.ts'
+import type { Manifest, ReviewContent } from '#shared/job/bundle.ts'
 import type { Handler, Settlement, Writer } from '#shared/outbox/deliver.ts'
 import { schemaProblems } from '#shared/schema-problems.ts'
-import { labelGroup, renamesIn } from '#shared/workflow/labels.ts'
-import { askPolicy, mayAsk, type Permission } from '#shared/workflow/may-ask.ts'
+import { labelGroup, renamesIn, type KnownLabel } from '#shared/workflow/labels.ts'
+import type { Permission } from '#shared/workflow/may-ask.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import type { Workflow } from '#shared/workflow/workflow.ts'
-import { decideCancel, type Current } from './decide.ts'
-import { IssuesEvent } from './event.ts'
+import type { Current } from './decide.ts'
+import { IssuesEvent, PullRequestEvent, ReviewEvent } from './event.ts'
 import { found } from './found.ts'
-import { currentOf, judge } from './judge.ts'
+import { judgeAgain } from './judge-again.ts'
+import { judge } from './judge.ts'
 import type { Bundle } from './manifest.ts'
+import { reviseByReview } from './revise.ts'
+import { takenAway, takenOff } from './taken-away.ts'
 
 /** A connected repository, as the router needs it. */
 export type Project = Row<'projects'>
 
+/** An issue or a pull request; `id` is that of the issue side. */
+export interface Subject {
+  readonly id: string
+  readonly number: number
+  readonly kind: 'issue' | 'pull_request'
+}
+
+/** A comment on an issue or a pull request. */
+export interface Comment {
+  readonly author: string
+  readonly authorId: string | null
+  readonly createdAt: string
+  readonly updatedAt: string
+  readonly body: string
+}
+
+/** A pull request as the forge shows it. */
+export interface Pull {
+  readonly number: number
+  readonly state: 'open' | 'closed' | 'merged'
+  readonly title: string
+  readonly body: string
+  readonly authorId: string
+  readonly branch: string
+  /** The commit at the head of the branch. */
+  readonly head: string
+  readonly labels: readonly string[]
+}
+
+/** A change and the issue it is for. */
+export interface Target {
+  readonly change: Row<'changes'>
+  readonly subject: Subject
+}
+
+/** What earlier runs left for one that goes on with their change. */
+export interface History {
+  /** Of the newest run of the change, and of the issue. */
+  readonly changeStage: string | undefined
+  readonly issueStage: string | undefined
+  /** Of the newest run of the change that succeeded. */
+  readonly session: string | null
+  readonly previous: ReviewContent['previous']
+  readonly model: string | undefined
+  readonly effort: string | undefined
+}
+
 /** An issue or pull request that the forge is asked about. */
 export interface Look {
   readonly project: Project
-  readonly subject: { readonly id: string; readonly number: number; readonly kind: 'issue' | 'pull_request' }
+  /** What runs belong to; its lock is taken. */
+  readonly subject: Subject
   /** Its version from before the forge was asked: with another one under the lock the answer is out of date. */
   readonly version: number
 }
 
 /** The intent of a person, by the forge's own id of the label event. */
 export interface Intent extends Look {
+  /** Where it was asked, if not there: a refusal is said here. */
+  readonly askedOn?: Subject
   readonly labelEvent: { readonly id: string; readonly createdAt: Date }
   readonly label: string
   readonly stage: string
   readonly requester: { readonly id: string; readonly login: string }
+}
+
+/** A label event of the group `run` that the forge has confirmed. */
+export interface Asked {
+  readonly known: KnownLabel
+  readonly subject: Intent['subject']
+  readonly labelEvent: Intent['labelEvent']
+  readonly sender: { readonly id: string; readonly login: string; readonly type: string }
+  /** The head of the pull request that the person looked at, where the forge says so. */
+  readonly head?: string
+  /** Title and body as they were when the label was set; undefined when nobody can say any more. */
+  text(current: Current): Promise<{ readonly title: string; readonly body: string } | undefined>
 }
 
 /** What the forge says, for one repository. Every look-up that fails is a RetryLater, never a yes. */
@@ -39,17 +106,19 @@ export interface Forge {
   labelEvent(number: number, label: string, actorId: string, notAfter: Date): Promise<Intent['labelEvent'] | undefined>
   permission(login: string): Promise<{ readonly actorId: string; readonly permission: Permission }>
   subject(number: number): Promise<(Current & { readonly id: string }) | undefined>
-  comments(
-    number: number,
-    notAfter: Date,
-  ): Promise<readonly { author: string; authorId: string | null; createdAt: string; updatedAt: string; body: string }[]>
+  comments(number: number, notAfter: Date): Promise<readonly Comment[]>
   /** Whether title or body were changed at this time or later. */
   edited(number: number, since: Date): Promise<boolean>
+  pullRequest(number: number): Promise<Pull | undefined>
+  reviews(number: number, notAfter: Date): ReturnType<typeof readReviews>
   /** The default branch and its head; undefined for an empty repository. */
   base(): Promise<{ readonly ref: string; readonly commit: string } | undefined>
   /** Numeric id of the repository that has the name now. */
   repositoryId(): Promise<string | undefined>
 }
+
+/** Which runs of a subject: all of them, the one of a stage, or the one that a label on a number asked for. */
+export type Which = 'all' | { readonly stage: string } | { readonly label: string; readonly on: number }
 
 /** What this function needs from the world, and nothing more. */
 export interface Deps {
@@ -63,8 +132,15 @@ export interface Deps {
   forge(project: Project): Forge
   createRun(writer: Writer, intent: Intent, bundle: Bundle): Promise<void>
   refuseRun(writer: Writer, intent: Intent, reason: ReasonCode, detail: string | undefined): Promise<void>
-  /** Cancels the active runs of the subject, or of one stage of it, and has whoever looked before us look again. */
-  cancelRuns(writer: Writer, look: Look, stage: string | undefined, reason: ReasonCode): Promise<void>
+  /** The change that has this pull request. */
+  changeOfPull(projectId: string, pullNumber: number): Promise<Target | undefined>
+  /** The newest changes of an issue that have a pull request. */
+  changesOf(projectId: string, subjectId: string, most: number): Promise<readonly Target[]>
+  history(change: Row<'changes'>): Promise<History>
+  /** The change that a run goes on with, from its bundle. */
+  revision(run: Row<'runs'>): Promise<Manifest['revise']>
+  /** Cancels active runs of the subject, and has whoever looked before us look again. */
+  cancelRuns(writer: Writer, look: Look, which: Which, reason: ReasonCode): Promise<void>
   /** Lets a run that had waited go on: it was judged again just now. */
   renewRun(writer: Writer, runId: string): Promise<void>
 }
@@ -74,25 +150,38 @@ export function labelRouter(deps: Deps): Handler {
   return async (event) => {
     if (event.type === EVENT_TYPES.stageDue) return judgeAgain(deps, event)
     if (event.type === EVENT_TYPES.labelFound) return found(deps, event)
-    const parsed = v.safeParse(IssuesEvent, event.data)
-    if (!parsed.success) throw new PermanentError(`not an issues event: ${schemaProblems(parsed.issues)}`)
     const project = event.projectId === null ? undefined : await deps.project(event.projectId)
     if (project === undefined || project.state !== 'connected')
       return { outcome: 'ignored: the repository is not connected' }
-    const change = parsed.output
-    if (change.sender.id === project.own_actor_id) return { outcome: 'ignored: our own label event' }
-    return change.action === 'labeled' ? labelled(deps, project, change) : takenAway(deps, project, change)
+    const change = parse(event)
+    if (change.sender.id === project.own_actor_id) return { outcome: 'ignored: our own event' }
+    if ('issue' in change) {
+      if (change.action !== 'labeled') return takenAway(deps, project, change)
+    } else if (change.action === 'unlabeled') return takenOff(deps, project, change)
+    const forge = deps.forge(project)
+    if ((await forge.repositoryId()) !== project.repository_id)
+      return { outcome: 'ignored: another repository has this name now' }
+    if ('review' in change) return reviseByReview(deps, project, forge, change)
+    return 'issue' in change ? labelled(deps, project, forge, change) : labelledPull(deps, project, forge, change)
   }
 }
 
-async function labelled(deps: Deps, project: Project, change: IssuesEvent): Promise<Settlement> {
+/** The event by its schema. What each schema names is enough to tell them apart. */
+function parse({ type, data }: Delivered): IssuesEvent | PullRequestEvent | ReviewEvent {
+  const schema = type.startsWith('com.github.pull_request_review.')
+    ? ReviewEvent
+    : type.startsWith('com.github.pull_request.')
+      ? PullRequestEvent
+      : IssuesEvent
+  const parsed = v.safeParse(schema, data)
+  if (parsed.success) return parsed.output
+  throw new PermanentError(`not such an event: ${schemaProblems(parsed.issues)}`)
+}
+
+async function labelled(deps: Deps, project: Project, forge: Forge, change: IssuesEvent): Promise<Settlement> {
   const known = labelGroup(change.label?.name ?? '', renamesIn(project.settings))
   if (known?.group !== 'run') return { outcome: 'ignored: not a run label' }
-  const forge = deps.forge(project)
   const { issue, sender } = change
-  if ((await forge.repositoryId()) !== project.repository_id)
-    return { outcome: 'ignored: another repository has this name now' }
-
   const notAfter = new Date(Date.parse(issue.updated_at) + 2_000)
   const labelEvent = await forge.labelEvent(issue.number, change.label?.name ?? '', sender.id, notAfter)
   if (labelEvent === undefined) throw new RetryLater(`the label event on #${issue.number} is not visible yet`)
@@ -107,47 +196,24 @@ async function labelled(deps: Deps, project: Project, change: IssuesEvent): Prom
   })
 }
 
-async function takenAway(deps: Deps, project: Project, change: IssuesEvent): Promise<Settlement> {
-  const known = labelGroup(change.label?.name ?? '', renamesIn(project.settings))
-  if (change.action === 'unlabeled' && known?.group !== 'run') return { outcome: 'ignored: not a run label' }
-  const { id, number, pull_request } = change.issue
-  const kind = pull_request === undefined ? 'issue' : 'pull_request'
-  const look = { project, subject: { id, number, kind }, version: await deps.subjectVersion(project.id, id) } as const
-  const reason = decideCancel(
-    change.action,
-    known?.label,
-    currentOf(project, id, await deps.forge(project).subject(number)),
-  )
-  if (reason === undefined) return { outcome: 'ignored: it is not so any more' }
-  const stage = reason === 'label_removed' ? known?.label.slice('run:'.length) : undefined
-  return {
-    outcome: `cancels: ${reason}`,
-    write: (writer) => deps.cancelRuns(writer, look, stage, reason),
-  }
-}
-
-/** A run that waited is due: is the one who asked still somebody who may, and is it still wanted? */
-async function judgeAgain(deps: Deps, event: Delivered): Promise<Settlement> {
-  const run = await deps.run(v.parse(RunEvent, event.data).run)
-  if (run?.state !== 'queued') return { outcome: 'ignored: the run does not wait any more' }
-  const project = await deps.project(run.project_id)
-  if (project === undefined) throw new PermanentError(`run ${run.id} has no project`)
-  // That it is an issue is only said where its row would be new; it has a run, so it has a row.
-  const subject = { id: run.subject_id, number: run.subject_number, kind: 'issue' } as const
-  const look = { project, subject, version: await deps.subjectVersion(project.id, run.subject_id) }
-  const forge = deps.forge(project)
-  if ((await forge.repositoryId()) !== project.repository_id) {
-    const gone = (writer: Writer) => deps.cancelRuns(writer, look, run.stage, 'repository_gone')
-    return { outcome: 'cancels: repository_gone', write: gone }
-  }
-  const [now, shown] = await Promise.all([forge.permission(run.requester_login), forge.subject(run.subject_number)])
-  const allowed = mayAsk({ id: run.requester_id, type: 'User', now }, askPolicy(project.settings))
-  const reason = allowed
-    ? decideCancel('unlabeled', run.label, currentOf(project, run.subject_id, shown))
-    : 'actor_revoked'
-  if (reason === undefined) return { outcome: 'still wanted', write: (writer) => deps.renewRun(writer, run.id) }
-  return {
-    outcome: `cancels: ${reason}`,
-    write: (writer) => deps.cancelRuns(writer, look, run.stage, reason),
-  }
+/** A run label on a pull request: the forge tells of it by another event than on an issue. */
+async function labelledPull(deps: Deps, project: Project, forge: Forge, change: PullRequestEvent): Promise<Settlement> {
+  const known = labelGroup(change.label.name, renamesIn(project.settings))
+  if (known?.group !== 'run') return { outcome: 'ignored: not a run label' }
+  const { sender, pull_request: pull } = change
+  const notAfter = new Date(Date.parse(pull.updated_at) + 2_000)
+  const [shown, labelEvent] = await Promise.all([
+    forge.subject(pull.number),
+    forge.labelEvent(pull.number, change.label.name, sender.id, notAfter),
+  ])
+  if (shown === undefined) return { outcome: 'ignored: the pull request is gone' }
+  if (labelEvent === undefined) throw new RetryLater(`the label event on #${pull.number} is not visible yet`)
+  return judge(deps, project, forge, {
+    known,
+    subject: { id: shown.id, number: pull.number, kind: 'pull_request' },
+    labelEvent,
+    sender,
+    head: pull.head.sha,
+    text: ({ title, body }) => Promise.resolve({ title, body }),
+  })
 }

@@ -75,7 +75,7 @@ export function scanning(db: Db): Pick<ScanDeps, 'dueScan' | 'unknown' | 'record
       const { rows: underWay } = await sql<{ key: string | null }>`
         select event->'extensions'->>'partitionkey' || ' ' || (event->'extensions'->>'label') as key
         from deliveries join outbox on outbox.id = deliveries.outbox_id
-        where consumer = 'label-router' and state = 'pending' and type = 'com.github.issues.labeled'
+        where consumer = 'label-router' and state = 'pending' and type in ('com.github.issues.labeled', 'com.github.pull_request.labeled')
           and event->'extensions'->>'project' = ${project.id}`.execute(db)
       const known = new Set([
         ...runs.map((run) => run.label_event_id),

@@ -1,5 +1,5 @@
 import { canonicalJson, digestOf, sha256 } from '#shared/digest.ts'
-import type { Manifest, TaskContent } from '#shared/job/bundle.ts'
+import type { Manifest, ReviewContent, TaskContent, Revise } from '#shared/job/bundle.ts'
 import type { Stage, Workflow } from '#shared/workflow/workflow.ts'
 
 /** Where and on what a run works, from our configuration and the forge. */
@@ -22,8 +22,20 @@ export interface Choices {
   readonly effort: string | undefined
 }
 
+/** The change that a run goes on with, and what people say about it. */
+export interface Revision extends Omit<Revise, 'review'> {
+  readonly review: ReviewContent
+}
+
 /** Fixes everything one run will get. The same request gives the same digest. */
-export function bundle(workflow: Workflow, stage: Stage, place: Place, content: TaskContent, choices: Choices): Bundle {
+export function bundle(
+  workflow: Workflow,
+  stage: Stage,
+  place: Place,
+  content: TaskContent,
+  choices: Choices,
+  revision?: Revision,
+): Bundle {
   const blobs = new Map<string, Buffer>()
   const blob = (text: string) => {
     const digest = sha256(text)
@@ -34,7 +46,7 @@ export function bundle(workflow: Workflow, stage: Stage, place: Place, content: 
     version: 1,
     ...place,
     stage: stage.id,
-    instructions: blob(stage.instructions),
+    instructions: blob(revision === undefined ? stage.instructions : `${stage.instructions}\n${stage.revise ?? ''}`),
     content: blob(canonicalJson(content)),
     outputSchema: blob(canonicalJson(stage.outputSchema)),
     model: choices.model ?? stage.model,
@@ -45,6 +57,7 @@ export function bundle(workflow: Workflow, stage: Stage, place: Place, content: 
     image: stage.image,
     workflow: workflow.digest,
     policy: workflow.policy,
+    ...(revision && { revise: { ...revision, review: blob(canonicalJson(revision.review)) } }),
   }
   return { digest: digestOf(manifest), manifest, blobs }
 }

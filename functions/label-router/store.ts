@@ -10,14 +10,21 @@ import { endRun } from '#shared/run/transition.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { opens } from '#shared/workflow/gate.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
-import type { Deps, Intent, Look } from './handler.ts'
+import type { Deps, Intent, Look, Which } from './handler.ts'
+import { history, targets } from './history.ts'
+import { stageIn } from './revise-stage.ts'
 
 /** The router's part of the database. */
-export function store(
-  db: Db,
-): Pick<Deps, 'project' | 'run' | 'subjectVersion' | 'createRun' | 'refuseRun' | 'cancelRuns' | 'renewRun'> {
+export function store(db: Db): Omit<Deps, 'forge' | 'workflow' | 'models' | 'model'> {
   return {
     project: (id) => db.selectFrom('projects').selectAll().where('id', '=', id).executeTakeFirst(),
+    changeOfPull: async (projectId, pullNumber) => (await targets(db, projectId, { pullNumber }, 1))[0],
+    changesOf: (projectId, subjectId, most) => targets(db, projectId, { subjectId }, most),
+    history: (change) => history(db, change),
+    async revision({ bundle_digest: digest }) {
+      const bundle = await db.selectFrom('bundles').select('manifest').where('digest', '=', digest).executeTakeFirst()
+      return bundle?.manifest.revise
+    },
     run: (id) => db.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst(),
 
     async subjectVersion(projectId, subjectId) {
@@ -36,7 +43,7 @@ export function store(
       if (await known(tx, intent)) return
       if (await overtaken(tx, intent)) return refuse(writer, intent, 'superseded', undefined)
       const subject = await countChange(tx, intent)
-      await cancel(writer, intent, intent.stage, 'superseded', subject)
+      await cancel(writer, intent, { stage: intent.stage }, 'superseded', subject)
       await tx
         .insertInto('blobs')
         .values([...blobs].map(([blob, bytes]) => ({ digest: blob, bytes })))
@@ -47,17 +54,9 @@ export function store(
         .values({ digest, manifest: JSON.stringify(manifest) })
         .onConflict((conflict) => conflict.doNothing())
         .execute()
-      const change = await tx
-        .insertInto('changes')
-        .values({
-          project_id: intent.project.id,
-          subject_id: intent.subject.id,
-          base_ref: manifest.base.ref,
-          base_commit: manifest.base.commit,
-          branch: sql`'agent/' || ${String(intent.subject.number)} || '-' || substr(md5(gen_random_uuid()::text), 1, 10)`,
-        })
-        .returningAll()
-        .executeTakeFirstOrThrow()
+      const change = await (manifest.revise === undefined
+        ? newChange(tx, intent, manifest.base)
+        : tx.selectFrom('changes').selectAll().where('id', '=', manifest.revise.change).executeTakeFirstOrThrow())
       const start = opens(manifest.gate)
         ? ({ state: 'queued', type: EVENT_TYPES.stageApproved } as const)
         : ({ state: 'waiting_approval', type: EVENT_TYPES.stageRequested } as const)
@@ -83,12 +82,12 @@ export function store(
 
     refuseRun: refuse,
 
-    async cancelRuns(writer, look, stage, reason) {
+    async cancelRuns(writer, look, which, reason) {
       await lockSubject(writer.tx, look)
       const subject = await countChange(writer.tx, look)
-      const cancelled = await cancel(writer, look, stage, reason, subject)
+      const cancelled = await cancel(writer, look, which, reason, subject)
       // Said all the same: whoever made a run of what the forge showed before has to see that it is so no more.
-      if (cancelled === 0) await writer.emit(withdrawn(look, stage, reason, subject))
+      if (cancelled === 0) await writer.emit(withdrawn(look, which, reason, subject))
     },
 
     async renewRun(writer, runId) {
@@ -105,12 +104,34 @@ export function store(
   }
 }
 
+function newChange(tx: Tx, { project, subject }: Intent, base: { readonly ref: string; readonly commit: string }) {
+  return tx
+    .insertInto('changes')
+    .values({
+      project_id: project.id,
+      subject_id: subject.id,
+      base_ref: base.ref,
+      base_commit: base.commit,
+      branch: sql`'agent/' || ${String(subject.number)} || '-' || substr(md5(gen_random_uuid()::text), 1, 10)`,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+}
+
 async function refuse(writer: Writer, intent: Intent, reason: ReasonCode, detail: string | undefined): Promise<void> {
-  const subject = await lockSubject(writer.tx, intent)
+  const { askedOn = intent.subject } = intent
+  // The issue first, also where the refusal is said on its pull request: there a run of this request would be.
+  await lockSubject(writer.tx, intent)
+  const subject = await lockSubject(writer.tx, { ...intent, subject: askedOn })
   if (await known(writer.tx, intent)) return
   const run = await writer.tx
     .insertInto('runs')
-    .values({ ...columns(intent), state: 'refused', reason, detail: detail?.slice(0, 500) ?? null })
+    .values({
+      ...columns({ ...intent, subject: askedOn }),
+      state: 'refused',
+      reason,
+      detail: detail?.slice(0, 500) ?? null,
+    })
     .returningAll()
     .executeTakeFirstOrThrow()
   await writer.emit(runEvent(EVENT_TYPES.requestRefused, run, { rows: { runs: [run], subjects: [subject] }, reason }))
@@ -120,28 +141,31 @@ async function refuse(writer: Writer, intent: Intent, reason: ReasonCode, detail
 async function cancel(
   writer: Writer,
   { project, subject: { id: subjectId } }: Look,
-  stage: string | undefined,
+  which: Which,
   reason: ReasonCode,
   subject: Row<'subjects'>,
 ): Promise<number> {
-  const query = writer.tx
+  const runs = await writer.tx
     .selectFrom('runs')
-    .select('id')
+    .leftJoin('bundles', 'bundles.digest', 'runs.bundle_digest')
+    .select(['runs.id', 'runs.stage', 'runs.label', 'runs.subject_number', 'bundles.manifest'])
     .where('project_id', '=', project.id)
     .where('subject_id', '=', subjectId)
     .where('state', 'in', ACTIVE_STATES)
-  const runs = await (stage === undefined ? query : query.where('stage', '=', stage)).execute()
+    .execute()
+  const meant = runs.filter(({ stage, label, subject_number, manifest }) => {
+    if (which === 'all') return true
+    if ('stage' in which) return stage === which.stage
+    const { by, on } = manifest?.revise?.asked ?? { by: 'label', on: subject_number }
+    return by === 'label' && label === which.label && on === which.on
+  })
   const end = { state: 'cancelled', type: EVENT_TYPES.runCancelled, reason, rows: { subjects: [subject] } } as const
-  for (const { id } of runs) await endRun(writer, id, end)
-  return runs.length
+  for (const { id } of meant) await endRun(writer, id, end)
+  return meant.length
 }
 
-function withdrawn(
-  { project }: Look,
-  stage: string | undefined,
-  reason: ReasonCode,
-  subject: Row<'subjects'>,
-): Emission {
+function withdrawn({ project }: Look, which: Which, reason: ReasonCode, subject: Row<'subjects'>): Emission {
+  const stage = which === 'all' ? undefined : 'stage' in which ? which.stage : stageIn(which.label)
   return {
     type: EVENT_TYPES.requestWithdrawn,
     subject: `subjects/${project.id}/${subject.id}`,
@@ -158,14 +182,15 @@ function withdrawn(
 
 /** Whether this label event has its run already: whatever repeated the delivery, there is one. */
 async function known(tx: Tx, intent: Intent): Promise<boolean> {
-  const { provider, instance, repository_id, subject_id, label_event_id } = columns(intent)
+  const { provider, instance, repository_id, label_event_id } = columns(intent)
+  const places = [intent.subject.id, ...(intent.askedOn === undefined ? [] : [intent.askedOn.id])]
   const run = await tx
     .selectFrom('runs')
     .select('id')
     .where('provider', '=', provider)
     .where('instance', '=', instance)
     .where('repository_id', '=', repository_id)
-    .where('subject_id', '=', subject_id)
+    .where('subject_id', 'in', places)
     .where('label_event_id', '=', label_event_id)
     .executeTakeFirst()
   return run !== undefined

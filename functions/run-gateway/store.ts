@@ -38,7 +38,7 @@ export function store(db: Db, relay: Relay): Deps {
 
     async inputBlob({ bundleDigest }, digest) {
       const { manifest } = await manifestOf(bundleDigest)
-      if (![manifest.instructions, manifest.content, manifest.outputSchema].includes(digest)) return undefined
+      if (!inputBlobs(manifest).includes(digest)) return undefined
       return (await db.selectFrom('blobs').select('bytes').where('digest', '=', digest).executeTakeFirst())?.bytes
     },
 
@@ -225,4 +225,10 @@ function blobsOf(result: ResultManifest): string[] {
         ]
       : [result.log]
   return named.filter((digest): digest is string => digest !== null)
+}
+
+/** The blobs that a bundle names: all that its agent may read. */
+function inputBlobs({ instructions, content, outputSchema, revise }: Manifest): readonly string[] {
+  const own = revise === undefined ? [] : [revise.review, ...(revise.session === null ? [] : [revise.session])]
+  return [instructions, content, outputSchema, ...own]
 }

@@ -1,4 +1,5 @@
 import type { Row } from '#shared/db/schema.ts'
+import type { Revise } from '#shared/job/bundle.ts'
 
 /** What was asked of those who may approve, and what they decided, the newest last. */
 export interface Gate {
@@ -35,4 +36,20 @@ export function labelChange(run: Row<'runs'>, label: string, inReview: string, n
     remove: isOver(run) && !newerActive && run.reason !== 'label_removed' ? [label] : [],
     add: run.state === 'succeeded' ? [inReview] : [],
   }
+}
+
+/**
+ * Changes of labels besides: a run that goes on with a change was asked for where its label stands, on the issue or on the
+ * pull request; and who cannot be understood is asked.
+ */
+export function elsewhere(
+  run: Row<'runs'>,
+  revise: Revise | undefined,
+  newerActive: boolean,
+): readonly (LabelChange & { readonly on: number })[] {
+  const on = revise?.asked.on ?? run.subject_number
+  if (run.reason === 'stage_undecided') return [{ on, remove: [], add: ['need:input'] }]
+  if (revise === undefined || !isOver(run)) return []
+  const { remove } = labelChange(run, run.label, '', newerActive)
+  return [{ on, remove: [...(on === run.subject_number ? [] : remove), 'need:input'], add: [] }]
 }

@@ -9,7 +9,7 @@ import type { Handler } from '#shared/outbox/deliver.ts'
 import { renamesIn } from '#shared/workflow/labels.ts'
 import { reasonOf, type ReasonCode } from '#shared/workflow/reasons.ts'
 import { oneByOne } from '#shared/one-by-one.ts'
-import { isOver, labelChange, pendingDigest, usedLabels } from './decide.ts'
+import { elsewhere, isOver, labelChange, pendingDigest, usedLabels } from './decide.ts'
 import { marker, render, type Story } from './render.ts'
 
 /** A comment that is ours to write for the moment. */
@@ -132,6 +132,10 @@ async function write(deps: Deps, told: Told, lease: Lease): Promise<boolean> {
   const change = labelChange(run, label ?? '', inReview ?? '', told.newerActive)
   const used = usedLabels(told.gate).map((name) => renames[name] ?? name)
   await forge.changeLabels(run.subject_number, { ...change, remove: [...change.remove, ...used] })
+  for (const other of elsewhere(run, told.manifest?.revise, told.newerActive)) {
+    const own = (names: readonly string[]) => names.map((name) => renames[name] ?? name)
+    await forge.changeLabels(other.on, { remove: own(other.remove), add: own(other.add) })
+  }
   const silent = run.reason !== null && reasonOf(run.reason).silent === true
   if (silent && lease.commentId === null) return true
   await comment(deps, forge, told, lease, body, shown)

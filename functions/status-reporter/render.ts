@@ -58,6 +58,11 @@ export function render({ run, manifest, change, queue, attempt, gate, tokens, pr
   ]
   if (change?.pull_number != null)
     lines.push(`Pull request: #${change.pull_number} on \`${change.branch}\`. Review it like anybody's.`)
+  const revise = manifest?.revise
+  if (revise !== undefined)
+    lines.push(
+      `Goes on with #${revise.pull} at \`${revise.head.slice(0, 12)}\`, as the ${revise.asked.by} of ${run.requester_login} asks.`,
+    )
   if (reason !== undefined)
     lines.push(
       `${reason.says}${run.detail === null ? '' : ` Details: ${code(run.detail, 500)}`}`,
@@ -66,7 +71,9 @@ export function render({ run, manifest, change, queue, attempt, gate, tokens, pr
   else if (run.detail !== null)
     lines.push(`The agent was lost before it was done, so the run is tried again. Details: ${code(run.detail, 500)}`)
   else if (run.state === 'succeeded')
-    lines.push('**Next:** review the pull request; merge it, or say there what has to change.')
+    lines.push(
+      '**Next:** review the pull request; merge it, or request changes in a review: then a run goes on with it.',
+    )
   if (gate !== undefined) lines.push(...approval(gate, run))
   if (progress.length > 0) lines.push(progress.map(({ kind, text }) => `- ${kind}: ${code(text, 200)}`).join('\n'))
   const facts = [`for @${run.requester_login}`]

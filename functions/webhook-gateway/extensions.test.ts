@@ -20,6 +20,12 @@ describe('the extensions of an event', () => {
     })
   })
 
+  test('say the verdict of a review, in the words of the forge and no other', () => {
+    const verdict = (state: unknown) => extensionsOf({ review: { state } }, none)['reviewstate']
+    expect(verdict('changes_requested')).toBe('changes_requested')
+    for (const state of ['Changes_requested', 'x y', '', 5, null, ['approved']]) expect(verdict(state)).toBeUndefined()
+  })
+
   test('name a renamed label by its default, and a default that was renamed not at all', () => {
     const renamed = project({ labels: { 'run:dev': 'Bitte entwickeln \u00fc' } })
     expect(extensionsOf(named('Bitte entwickeln u\u0308'), renamed)).toMatchObject({

@@ -13,6 +13,7 @@ export function extensionsOf(body: JsonObject, project: Project | undefined): Ex
   const action = textAt(body, 'action')
   const isAction = action !== undefined && /^[a-z_]{1,60}$/.test(action)
   const name = action === 'labeled' || action === 'unlabeled' ? textAt(body, 'label.name') : undefined
+  const verdict = textAt(body, 'review.state')
   const known = name === undefined ? undefined : labelGroup(name, renames(project?.settings))
   return {
     provider: 'github',
@@ -22,6 +23,7 @@ export function extensionsOf(body: JsonObject, project: Project | undefined): Ex
     labelgroup: known?.group,
     label: known?.label,
     command: action === 'created' ? commandIn(body) : undefined,
+    reviewstate: verdict !== undefined && /^[a-z_]{1,60}$/.test(verdict) ? verdict : undefined,
     partitionkey: repository !== undefined && number !== undefined ? `${repository}#${number}` : undefined,
   }
 }

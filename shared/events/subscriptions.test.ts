@@ -17,6 +17,15 @@ describe('who consumes what', () => {
     expect(router({})).toBe(false)
   })
 
+  test('a review wakes the router only when it requests changes', () => {
+    const router = (extensions: Record<string, string>) =>
+      consumersOf('com.github.pull_request_review.submitted', extensions).includes('label-router')
+    expect(router({ reviewstate: 'changes_requested' })).toBe(true)
+    for (const reviewstate of ['approved', 'commented', 'CHANGES_REQUESTED'])
+      expect(router({ reviewstate })).toBe(false)
+    expect(router({})).toBe(false)
+  })
+
   test('a type is compared whole, and names of the language are no events', () => {
     for (const type of ['com.github.issues', 'com.github.issues.closed.v1', '*', '__proto__', 'constructor'])
       expect(consumersOf(type, { labelgroup: 'run' })).toEqual(['audit-sink'])

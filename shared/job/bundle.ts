@@ -32,6 +32,25 @@ export type ApprovalPolicy = v.InferOutput<typeof ApprovalPolicy>
 
 const Positive = v.pipe(v.number(), v.integer(), v.minValue(1))
 
+/** What a run works on that goes on with a change that is there: its pull request, and what was said about it. */
+export const Revise = v.strictObject({
+  /** Id of the change. */
+  change: v.pipe(v.string(), v.uuid()),
+  /** Number of its pull request. */
+  pull: Positive,
+  /** The commit that was reviewed or labelled: where the agent starts, and the parent of its commit. Pushed since: stale. */
+  head: CommitSha,
+  /** How it was asked for, and on which issue or pull request: there the label stands. */
+  asked: v.strictObject({ by: v.picklist(['label', 'review']), on: Positive }),
+  /** What told the stage. */
+  rule: v.picklist(['label', 'pull_request_label', 'issue_label', 'change_run', 'issue_run']),
+  /** What people wrote on the pull request, as data: `ReviewContent` in RFC 8785 form. */
+  review: Sha256,
+  /** Session file of the run before, to go on with; null where it left none. */
+  session: v.nullable(Sha256),
+})
+export type Revise = v.InferOutput<typeof Revise>
+
 /**
  * Everything one run will get, fixed when it is asked for. Its digest, SHA-256 over its RFC 8785 form, is what an
  * approval binds to and the only thing run-gateway serves. Large parts are blobs, named by their SHA-256.
@@ -76,12 +95,19 @@ export const Manifest = v.strictObject({
   workflow: Sha256,
   /** Version of the publishing policy. */
   policy: v.pipe(v.number(), v.integer()),
+  /** Absent: the run makes a change of its own. An agent that does not know the field refuses the bundle. */
+  revise: v.optional(Revise),
 })
 export type Manifest = v.InferOutput<typeof Manifest>
 
 /** How long an agent may give no sign of life, seconds. Not part of the schema: a default there would change the digest. */
 export function silentSeconds({ budget }: Pick<Manifest, 'budget'>): number {
   return budget.silentSeconds ?? 600
+}
+
+/** The commit that a run's work is against, and the parent of what it makes. */
+export function parentOf({ base, revise }: Pick<Manifest, 'base' | 'revise'>): string {
+  return revise?.head ?? base.commit
 }
 
 /** What people wrote on the subject, as of the label event. Data, never instructions. */
@@ -91,6 +117,39 @@ export const TaskContent = v.strictObject({
   comments: v.array(v.strictObject({ author: v.string(), createdAt: v.string(), body: v.string() })),
 })
 export type TaskContent = v.InferOutput<typeof TaskContent>
+
+/** What people wrote on a pull request, as of the request to revise it. Data, never instructions; of any author. */
+export const ReviewContent = v.strictObject({
+  title: v.string(),
+  body: v.string(),
+  /** The final message of the run before, which says what was done; null where there is none. */
+  previous: v.nullable(v.strictObject({ title: v.string(), summary: v.string(), tests: v.string() })),
+  reviews: v.array(
+    v.strictObject({
+      author: v.string(),
+      /** In lower case: `approved`, `changes_requested`, `commented`, `dismissed`. */
+      state: v.string(),
+      createdAt: v.string(),
+      body: v.string(),
+    }),
+  ),
+  /** Comments on parts of the diff. */
+  comments: v.array(
+    v.strictObject({
+      author: v.string(),
+      path: v.string(),
+      /** Line of the file at the head that was reviewed; null where the comment names none. */
+      line: v.nullable(v.number()),
+      /** The part of the diff above the comment, cut from its start. */
+      hunk: v.string(),
+      createdAt: v.string(),
+      body: v.string(),
+    }),
+  ),
+  /** Comments on the pull request as a whole. */
+  discussion: TaskContent.entries.comments,
+})
+export type ReviewContent = v.InferOutput<typeof ReviewContent>
 
 /** Answer of `GET /v1/input`. The receiver checks `digest` against `manifest` before it believes either. */
 export const RunInput = v.strictObject({

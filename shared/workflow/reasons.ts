@@ -26,6 +26,26 @@ export const reasons = {
     says: 'The text was changed after the label was set, so it is not what was asked for.',
     next: 'Read it again and set the label again.',
   },
+  nothing_to_revise: {
+    says: 'No run has opened a pull request here that could be revised.',
+    next: 'Set `run:dev` for a new change.',
+  },
+  not_our_pull_request: {
+    says: 'No run has opened this pull request, so there is nothing to go on with.',
+    next: 'Set the label on a pull request that a run has opened, or on its issue.',
+  },
+  pull_request_closed: {
+    says: 'The pull request is closed or merged.',
+    next: 'Open it again and ask again, or set `run:dev` on the issue for a new change.',
+  },
+  stale_head: {
+    says: 'Somebody pushed to the pull request after this was asked for, so it is not what was looked at.',
+    next: 'Look at the new commits and ask again: set the label, or send another review.',
+  },
+  stage_undecided: {
+    says: 'The labels name more than one stage, or none is known, so it is not clear what has to be revised.',
+    next: 'Set one of these labels: `run:dev:revise`.',
+  },
   content_too_large: {
     says: 'Title, text and comments are larger than an agent is given.',
     next: 'Shorten the text and set the label again.',

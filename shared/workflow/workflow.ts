@@ -19,9 +19,10 @@ const Stage = v.strictObject({
     v.omit(Manifest.entries.writeScope, ['protected']),
     v.transform((scope) => ({ ...scope, protected: protectedPaths.map(({ glob }) => glob) })),
   ),
-  revise: v.boolean(),
   /** What the agent is told: ours, and the same whatever the issue says. */
   instructions: v.pipe(v.string(), v.minLength(1)),
+  /** What it is told besides when it goes on with a change that is there; null: the stage's changes are not revised. */
+  revise: v.nullable(v.pipe(v.string(), v.minLength(1))),
   /** JSON Schema of the agent's final message. */
   outputSchema: v.record(v.string(), v.unknown()),
 })

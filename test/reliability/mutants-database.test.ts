@@ -45,7 +45,7 @@ const guards: readonly Guard[] = [
     guard: 'one active run per subject and stage',
     scenario: (stage) => twoIntents(stage, ['900', '901']),
     file: router,
-    before: [["await cancel(writer, intent, intent.stage, 'superseded', subject)", '']],
+    before: [["await cancel(writer, intent, { stage: intent.stage }, 'superseded', subject)", '']],
     drop: [['runs', '(project_id, subject_id, stage)']],
     fails: /runs of what was asked/,
   },
@@ -142,7 +142,7 @@ async function twoIntents(stage: Stage, labelEvents: readonly string[]): Promise
 async function takenAwayMeanwhile({ db, load }: Stage): Promise<void> {
   const { store } = await load<typeof LabelRouterStore>(router)
   const look = await freshIssue(db)
-  await write(db, (writer) => store(db).cancelRuns(writer, look, 'dev', 'label_removed'))
+  await write(db, (writer) => store(db).cancelRuns(writer, look, { stage: 'dev' }, 'label_removed'))
   await write(db, (writer) => store(db).createRun(writer, asked(look, '900'), bundle)).catch((error: Error) =>
     expect(error).toMatchObject({ name: 'RetryLater', seconds: 0 }),
   )

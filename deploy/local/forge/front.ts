@@ -19,6 +19,7 @@ import { issueEventRoutes } from './label-events.ts'
 import { mergeRoutes } from './merge.ts'
 import { permissionRoutes } from './permissions.ts'
 import { pullRoutes } from './pulls.ts'
+import { reviewRoutes } from './reviews.ts'
 import type { Budget } from './rate-limit.ts'
 import { ApiError, forbidden, notFound } from './reply.ts'
 import { ping } from './webhooks.ts'
@@ -97,6 +98,7 @@ export function createFront(forge: Forge, emit: Emit, { primary: budget, seconda
   issueRoutes(app, forge)
   commentRoutes(app, forge)
   pullRoutes(app, forge)
+  reviewRoutes(app, forge)
   mergeRoutes(app, forge, emit)
   gitDataRoutes(app, forge)
   graphqlRoute(app, forge)

@@ -133,6 +133,35 @@ test('a review is announced in lower case, and nobody reviews their own work', a
   ).toMatchObject({ status: 422 })
 })
 
+test('a review with comments on lines is listed with them, each under the part of the diff it speaks of', async () => {
+  const { alice, asBot, hooks, pull, head } = await withPull()
+  const here = { ...at, pull_number: pull.number }
+  const comments = [{ path: 'new.txt', line: 1, body: 'Say more.' }]
+  const review = { ...here, event: 'REQUEST_CHANGES', body: 'Not yet.', comments } as const
+  const { data: made } = await alice.request(`POST ${PULLS}/{pull_number}/reviews`, review)
+  expect((await hooks.next('pull_request_review.submitted')).body).toMatchObject({
+    review: { id: made.id, commit_id: head, state: 'changes_requested' },
+  })
+  const { data: reviews } = await asBot.request(`GET ${PULLS}/{pull_number}/reviews`, here)
+  expect(reviews).toMatchObject([
+    { id: made.id, state: 'CHANGES_REQUESTED', body: 'Not yet.', commit_id: head, user: { login: 'alice' } },
+  ])
+  const { data: listed } = await asBot.request(`GET ${PULLS}/{pull_number}/comments`, here)
+  expect(listed).toMatchObject([
+    {
+      pull_request_review_id: made.id,
+      path: 'new.txt',
+      line: 1,
+      body: 'Say more.',
+      diff_hunk: '@@ -0,0 +1,1 @@\n+new.txt',
+    },
+  ])
+  for (const bad of [{ path: 'README.md' }, { line: 2 }, { body: ' ' }]) {
+    const again = { ...review, comments: [{ path: 'new.txt', line: 1, body: 'x', ...bad }] }
+    expect(await refused(alice.request(`POST ${PULLS}/{pull_number}/reviews`, again))).toMatchObject({ status: 422 })
+  }
+})
+
 test('a pull request is closed with its branch', async () => {
   const { alice, asBot, hooks, pull } = await withPull()
   await asBot.request(`DELETE ${GIT}/refs/{ref}`, { ...at, ref: 'heads/agent/1' })

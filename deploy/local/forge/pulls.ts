@@ -11,7 +11,7 @@ import type { Json } from './reply.ts'
 import type { PullRow, RepoRow } from './rows.ts'
 import type { Emit } from './webhooks.ts'
 
-/** Pull requests and their reviews, with the rules and numbers that the emulator leaves out. */
+/** Pull requests, with the rules and numbers that the emulator leaves out. */
 export function pullRoutes(app: Hono<Env>, forge: Forge): void {
   const pulls = '/repos/:owner/:repo/pulls'
   const one = `${pulls}/:number{[0-9]+}`
@@ -48,22 +48,6 @@ export function pullRoutes(app: Hono<Env>, forge: Forge): void {
   })
   app.get(`${one}/files`, async (c) => c.json(paginate(c, (await changesOf(forge, c)).files)))
   app.get(`${one}/commits`, async (c) => c.json(paginate(c, (await changesOf(forge, c)).commits)))
-  app.post(`${one}/reviews`, async (c) => {
-    const repo = repositoryOf(forge, c)
-    const pull = pullOf(forge, c, repo)
-    const caller = c.get('caller')
-    demand(forge, caller, repo, 'pull', 'pull_requests')
-    const { event, body } = objectBody(c)
-    const own = caller.kind !== 'anonymous' && caller.kind !== 'app' && caller.user.id === pull.user_id
-    if (own && event === 'APPROVE') throw validationFailed('Can not approve your own pull request')
-    if (own && event === 'REQUEST_CHANGES') throw validationFailed('Can not request changes on your own pull request')
-    if ((event === 'REQUEST_CHANGES' || event === 'COMMENT') && (typeof body !== 'string' || body === '')) {
-      throw validationFailed('Body cannot be blank')
-    }
-    checkLength(body, 'PullRequestReview')
-    // GitHub answers 200 here, not 201.
-    return c.json((await ask(forge, c)).body as Json, 200)
-  })
 }
 
 /** The pull request of a request. */
@@ -149,7 +133,8 @@ async function compare(
   }
 }
 
-async function changesOf(forge: Forge, c: Context<Env>): Promise<{ files: Json[]; commits: Json[] }> {
+/** Files and commits of the pull request of a request, in GitHub's own JSON. */
+export async function changesOf(forge: Forge, c: Context<Env>): Promise<{ files: Json[]; commits: Json[] }> {
   const repo = repositoryOf(forge, c)
   const pull = pullOf(forge, c, repo)
   // A merged head is an ancestor of its base, so a comparison of branches would be empty.

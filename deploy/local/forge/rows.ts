@@ -96,6 +96,10 @@ export interface CommentRow extends Row {
   readonly body: string
   readonly user_id: number
   readonly comment_type: 'issue' | 'review' | 'commit'
+  readonly pull_number?: number | null
+  readonly review_id?: number | null
+  /** Of a comment of a review: line of the new file. */
+  readonly line?: number | null
 }
 
 export interface ReviewRow extends Row {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { nextMove } from './engineer.ts'
 import type { Step } from './history.ts'
-import { stepsOf } from './history.ts'
+import { turnOf } from './history.ts'
 
 const look: Step = {
   tool: 'exec_command',
@@ -71,8 +71,18 @@ test('source without a known mistake is left alone, and the message says so', ()
 test('a call without its output is not a step, so a replay after a cut gets the same move', () => {
   const call = { type: 'function_call', call_id: '1', name: 'exec_command', arguments: '{"cmd":"ls"}' }
   const output = { type: 'function_call_output', call_id: '1', output: 'Process exited with code 3\nOutput:\nfiles\n' }
-  expect(stepsOf({ model: 'm', input: [call] })).toEqual([])
-  expect(stepsOf({ model: 'm', input: [call, output] })).toEqual([
+  expect(turnOf({ model: 'm', input: [call] }).steps).toEqual([])
+  expect(turnOf({ model: 'm', input: [call, output] }).steps).toEqual([
     { tool: 'exec_command', input: 'ls', output: 'files\n', exitCode: 3 },
   ])
+})
+
+test('a conversation that goes on has the steps of its own turn, after the last message to the model', () => {
+  const say = (text: string) => ({ type: 'message', role: 'user', content: [{ type: 'input_text', text }] })
+  const call = { type: 'function_call', call_id: '1', name: 'exec_command', arguments: '{"cmd":"ls"}' }
+  const output = { type: 'function_call_output', call_id: '1', output: 'a' }
+  expect(turnOf({ model: 'm', input: [say('Fix it.'), call, output, say('Read ../task/review.md.')] })).toEqual({
+    task: 'Read ../task/review.md.',
+    steps: [],
+  })
 })

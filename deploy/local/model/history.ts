@@ -17,7 +17,10 @@ const Item = v.looseObject({
   arguments: v.optional(v.string()),
   input: v.optional(v.string()),
   output: v.optional(v.unknown()),
+  role: v.optional(v.string()),
+  content: v.optional(v.nullable(v.array(v.looseObject({ text: v.optional(v.string()) })))),
 })
+type Item = v.InferOutput<typeof Item>
 
 /** Body of `POST /v1/responses`, as far as the scripted model looks at it. */
 export const ResponsesRequest = v.looseObject({
@@ -27,9 +30,23 @@ export const ResponsesRequest = v.looseObject({
 })
 export type ResponsesRequest = v.InferOutput<typeof ResponsesRequest>
 
-/** The steps of a conversation, from its input. A call without an output is not a step yet. */
-export function stepsOf(request: ResponsesRequest): Step[] {
+/** What the model is told to do, and what it has done about it. A conversation that goes on has a task for each turn. */
+export interface Turn {
+  /** The last message to the model. */
+  readonly task: string
+  readonly steps: readonly Step[]
+}
+
+/** The turn of a conversation that is under way. */
+export function turnOf(request: ResponsesRequest): Turn {
   const items = typeof request.input === 'string' ? [] : request.input
+  const last = items.findLastIndex(({ role }) => role === 'user')
+  const task = (items[last]?.content ?? []).map(({ text = '' }) => text).join('\n')
+  return { task, steps: stepsOf(items.slice(last + 1)) }
+}
+
+/** The steps of a turn. A call without an output is not a step yet. */
+function stepsOf(items: readonly Item[]): Step[] {
   const outputs = new Map(
     items.filter(({ type }) => type.endsWith('_output')).map((item) => [item.call_id, item.output]),
   )

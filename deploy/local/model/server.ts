@@ -6,7 +6,8 @@ import * as v from 'valibot'
 import { digestOf } from '#shared/digest.ts'
 import { nextMove } from './engineer.ts'
 import type { Move } from './engineer.ts'
-import { ResponsesRequest, stepsOf } from './history.ts'
+import { ResponsesRequest, turnOf } from './history.ts'
+import { moveAfterReview } from './reviewed.ts'
 
 /** Name under which the scripted model answers; it answers to any other as well. */
 export const SCRIPTED_MODEL = 'scripted'
@@ -56,7 +57,8 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const body = await read(request)
   const parsed = v.safeParse(ResponsesRequest, JSON.parse(body))
   if (!parsed.success) return problem(response, 400, parsed.issues[0].message)
-  const move = nextMove(stepsOf(parsed.output))
+  const { task, steps } = turnOf(parsed.output)
+  const move = task.includes('../task/review.md') ? moveAfterReview(steps) : nextMove(steps)
   const seed = digestOf(parsed.output.input).slice(0, 24)
   const item = itemOf(move, seed)
   const usage = usageOf(body, JSON.stringify(item))

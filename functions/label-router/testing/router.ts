@@ -24,11 +24,17 @@ export function routers() {
         app,
         project,
         /** Stores a webhook's body and posts its event. */
-        take: async (body: object) => post(app, db, 'label-router', await receive(db, project, body)),
+        take: async (body: object) => post(app, db, 'label-router', await receive(db, project, body, eventOf(body))),
         post: (outboxId: string) => post(app, db, 'label-router', outboxId),
         runs: (): Promise<Row<'runs'>[]> =>
           db.selectFrom('runs').selectAll().orderBy('created_at').orderBy('label_event_id').execute(),
       }
     },
   }
+}
+
+/** The event that a webhook's body is of, with what the gateway says of it. */
+function eventOf(body: object) {
+  const event = 'review' in body ? 'pull_request_review' : 'pull_request' in body ? 'pull_request' : 'issues'
+  return { event, extensions: { labelgroup: 'run', reviewstate: 'changes_requested' } }
 }

@@ -1,9 +1,9 @@
 import type { Octokit } from '@octokit/core'
 import type { Endpoints } from '@octokit/types'
 import { RetryLater } from '#shared/errors.ts'
-import { branchName, ownerAndName } from './address.ts'
+import { branchName, numeric, ownerAndName } from './address.ts'
 import type { RepositoryRef } from './address.ts'
-import { Refused } from './failure.ts'
+import { Refused, found } from './failure.ts'
 import { GHOST } from './ghost.ts'
 
 /** A pull request as it is now. */
@@ -75,6 +75,17 @@ export async function openPullRequest(
   }
 }
 
+/** A pull request by its number. Undefined: none has it, or not for us to see. */
+export async function readPullRequest(
+  octokit: Octokit,
+  repository: RepositoryRef,
+  number: number,
+): Promise<(PullRequest & { readonly labels: readonly string[] }) | undefined> {
+  const address = { ...ownerAndName(repository), pull_number: numeric(number) }
+  const data = await found(octokit.request('GET /repos/{owner}/{repo}/pulls/{pull_number}', address))
+  return data && { ...toPullRequest(data), labels: data.labels.map(({ name }) => name) }
+}
+
 async function findByHead(octokit: Octokit, repository: RepositoryRef, head: string, marker: string) {
   const { owner, repo } = ownerAndName(repository)
   const query = { owner, repo, head: `${owner}:${head}`, state: 'all' as const, per_page: 100 }
@@ -89,7 +100,10 @@ async function findByHead(octokit: Octokit, repository: RepositoryRef, head: str
 
 const isOpen = (pull: PullRequest) => pull.state === 'open'
 
-type Raw = Endpoints['GET /repos/{owner}/{repo}/pulls']['response']['data'][number]
+type Raw = Pick<
+  Endpoints['GET /repos/{owner}/{repo}/pulls']['response']['data'][number],
+  'number' | 'id' | 'html_url' | 'merged_at' | 'state' | 'draft' | 'title' | 'body' | 'user' | 'head' | 'base'
+>
 
 const toPullRequest = (data: Raw): PullRequest => ({
   number: data.number,

@@ -21,6 +21,14 @@ import { addProject, next } from './rows.ts'
 export interface IssuesBody {
   readonly action: string
   issue: { id: number; number: number; title: string; body: string | null; updated_at?: string }
+  /** Instead of `issue` in what is told of a pull request. */
+  readonly pull_request?: { readonly number: number; readonly head: { readonly sha: string } }
+  readonly review?: {
+    readonly id: number
+    readonly commit_id: string
+    readonly submitted_at: string
+    body: string | null
+  }
   label?: { name: string }
   sender: { id: number; login: string; type: string }
   readonly repository: { readonly id: number; readonly full_name: string }
@@ -98,7 +106,7 @@ export function forgeForFile() {
     await person('POST', '/repos/maria/shop/hooks', {
       name: 'web',
       active: true,
-      events: ['issues'],
+      events: ['issues', 'pull_request', 'pull_request_review'],
       config: { url, content_type: 'json' },
     })
   })
@@ -154,14 +162,21 @@ export function forgeForFile() {
     },
     /** The next webhook of an issue with this action that no test has taken. */
     async hook(issue: number, action: string): Promise<IssuesBody> {
-      const find = () => hooks.findIndex((one) => one.issue?.number === issue && one.action === action)
-      await eventually(() => find() >= 0, { what: `a webhook issues.${action} of #${issue}` })
+      const about = ({ issue: subject, pull_request: pull }: Partial<IssuesBody>) => (subject ?? pull)?.number
+      const find = () => hooks.findIndex((one) => about(one) === issue && one.action === action)
+      await eventually(() => find() >= 0, { what: `a webhook ${action} of #${issue}` })
       return hooks.splice(find(), 1)[0] as IssuesBody
     },
     /** Sets a label as somebody would; the webhook of it. */
     async label(issue: number, label = 'run:dev', login = 'maria'): Promise<IssuesBody> {
       await person('POST', `${issues}/${issue}/labels`, { labels: [label] }, login)
       return this.hook(issue, 'labeled')
+    },
+    /** Requests changes of a pull request as somebody would; the webhook of it. */
+    async review(pull: number, body = 'Not yet.', login = 'maria', comments: readonly object[] = []) {
+      const review = { event: 'REQUEST_CHANGES', body, comments }
+      await person('POST', `/repos/maria/shop/pulls/${pull}/reviews`, review, login)
+      return this.hook(pull, 'submitted')
     },
     async unlabel(issue: number, label = 'run:dev'): Promise<IssuesBody> {
       await person('DELETE', `${issues}/${issue}/labels/${encodeURIComponent(label)}`)
