@@ -1,26 +1,14 @@
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { basename, join, resolve } from 'node:path'
-import { spawnSync } from 'node:child_process'
 import { build, type Metafile, type Plugin } from 'esbuild'
 import { defaultWorkflow } from '#shared/workflow/default-workflow.ts'
+import { fillCache, LOADER } from './compile-cache.ts'
 
 // npm run build: one bundle per function, `dist/<function>/main.js`, and one for the agent's runner. Each has a budget,
 // because a cold start pays for every byte (kysely and pg: 140 ms from node_modules, 26 ms bundled).
 //
-// main.js turns the compile cache on and loads program.js, which is the function. The cache lies beside them, filled by a
-// start that ends at the missing environment: it saves a fifth of a start. Node takes no notice of one of another
-// version, machine or account, so it is there for the account that the Services run as, too.
+// main.js turns the compile cache on and loads program.js, which is the function; the cache lies beside them.
 
 const root = resolve(import.meta.dirname, '..')
 // kysely 162 KB, pg 74, cloudevents 71 with its validator, hono 44, pino 61, ours the rest.
@@ -35,14 +23,6 @@ const budgets: Readonly<Record<string, number>> = {
   'status-reporter': forgeBudget,
   agent: 60_000,
 }
-
-/** `runAsUser` of the Services in `knative/`. */
-const SERVICE_ACCOUNT = 65_532
-
-const enableCache = (directory: string) =>
-  `import{enableCompileCache}from'node:module';enableCompileCache({directory:${directory},portable:true});`
-
-const loader = `${enableCache("import.meta.dirname+'/cache'")}await import('./program.js')\n`
 
 /** A unit of deployment: a function, or the agent's runner. */
 export interface Unit {
@@ -100,7 +80,7 @@ export async function bundle({ name, entry }: Unit, folder: string): Promise<Bun
   rmSync(target, { recursive: true, force: true })
   const { metafile, found } = await bundleFile(entry, join(target, 'program.js'))
   writeFileSync(join(target, 'package.json'), '{ "type": "module" }\n')
-  writeFileSync(join(target, 'main.js'), loader)
+  writeFileSync(join(target, 'main.js'), LOADER)
   const text = readFileSync(join(target, 'program.js'), 'utf8')
   const apart: Apart[] = []
   const problems = problemsOf(name, text, metafile)
@@ -114,20 +94,6 @@ export async function bundle({ name, entry }: Unit, folder: string): Promise<Bun
   }
   fillCache(target, [...found.keys()])
   return { name, bytes: Buffer.byteLength(text), apart, problems }
-}
-
-/** One start without an environment, what is loaded later included; what it leaves in the cache is for all accounts. */
-function fillCache(target: string, later: readonly string[]): void {
-  const cache = join(target, 'cache')
-  const files = [...later, 'main.js'].map((file) => `await import(${JSON.stringify(join(target, file))})`)
-  const script = `${enableCache(JSON.stringify(cache))}\n${files.join('\n')}`
-  const options = { env: {}, stdio: 'ignore', timeout: 30_000 } as const
-  spawnSync(process.execPath, ['--input-type=module', '-e', script], options)
-  for (const made of list(cache)) {
-    for (const file of readdirSync(join(cache, made))) chmodSync(join(cache, made, file), 0o644)
-    const other = join(cache, made.replace(/-\d+$/, `-${SERVICE_ACCOUNT}`))
-    cpSync(join(cache, made), other, { recursive: true })
-  }
 }
 
 /** One file, and the modules of ours that it loads only when they are asked for. */

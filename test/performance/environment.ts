@@ -14,6 +14,7 @@ export function environmentOf(
   const urls = [...owners, 'status-reporter', 'audit-sink'].map((each) => [each, elsewhere.ownersUrl])
   const own: Record<string, Record<string, string>> = {
     'webhook-gateway': { SECRETS_DIR: world.secretsDir },
+    'approval-gate': github,
     'label-router': { ...github, MODELS: 'gpt-5.4-mini' },
     'stage-dispatcher': {
       RUN_TOKEN_KEY: TOKEN_KEY,
