@@ -55,11 +55,12 @@ export async function startProcesses(
 
 /** What a function's Service would be told, as environment variables. */
 export function environment(name: FunctionName, options: FunctionsOptions): Record<string, string> {
-  const { databaseUrl, brokerUrl, ports, forge, secretsDir, model, tokenKey, launcher, logLevel } = options
+  const { databaseUrl, auditDatabaseUrl, brokerUrl, ports, forge, secretsDir, model, tokenKey, launcher, logLevel } =
+    options
   const common = {
     HOST: '127.0.0.1',
     PORT: String(ports[name]),
-    DATABASE_URL: databaseUrl,
+    DATABASE_URL: name === 'audit-sink' ? auditDatabaseUrl : databaseUrl,
     BROKER_URL: brokerUrl,
     LOG_LEVEL: logLevel,
   }

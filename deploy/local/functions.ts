@@ -39,7 +39,10 @@ export type FunctionName = (typeof FUNCTIONS)[number]
 
 /** What the functions of one machine share. JSON, so that it can be handed to a process of its own. */
 export interface FunctionsOptions {
+  /** As a member of `codex_k8s_functions`. */
   readonly databaseUrl: string
+  /** As a member of `codex_k8s_audit`; for audit-sink alone. */
+  readonly auditDatabaseUrl: string
   readonly brokerUrl: string
   /** Port of each function; they stay the same over restarts, as Services do. */
   readonly ports: Readonly<Record<FunctionName, number>>
@@ -80,7 +83,7 @@ export async function startFunctions(
 
   const clients = (name: FunctionName, deadlineMs = 1_500) => {
     const log: Log = createLog(name, options.logLevel, logTo)
-    const db = connect(options.databaseUrl, { name })
+    const db = connect(name === 'audit-sink' ? options.auditDatabaseUrl : options.databaseUrl, { name })
     const guarded = name === 'webhook-gateway' ? createBreaker(post) : post
     const relay = createRelay({ db, brokerUrl: options.brokerUrl, deadlineMs, post: guarded })
     const pace = sharedPace(db, forge.url, forge.rates)

@@ -14,6 +14,7 @@ import { disconnectRepositories } from './connect-repository.ts'
 import { freePort } from './free-port.ts'
 import { startProcesses } from './function-processes.ts'
 import { FUNCTIONS, localUrl, startFunctions, type FunctionName, type FunctionsOptions } from './functions.ts'
+import { createLogins, withLogin } from './logins.ts'
 import { startScriptedModel } from './model/server.ts'
 import type { Options } from './options.ts'
 import { startPostgres } from './postgres.ts'
@@ -89,6 +90,7 @@ export async function startStack(
       }),
     ])
     await migrate(database.url)
+    const logins = await createLogins(database.url)
     const db = connect(database.url, { name: 'local' })
     closers.push(() => db.destroy())
     // The forge of an earlier start is gone, and its repositories with it.
@@ -115,7 +117,8 @@ export async function startStack(
     })
     closers.push(() => broker.stop())
     const functions: FunctionsOptions = {
-      databaseUrl: database.url,
+      databaseUrl: withLogin(database.url, logins.functions),
+      auditDatabaseUrl: withLogin(database.url, logins.audit),
       brokerUrl: broker.url,
       ports,
       forge: { url: forge.url, authDir },

@@ -3,13 +3,13 @@ import { describe, expect } from 'vitest'
 import { connect, type Db } from '#shared/db/connect.ts'
 import { transaction } from '#shared/db/transaction.ts'
 import { canonicalJson } from '#shared/digest.ts'
-import { noRelay, post, quiet, sweep } from '#shared/edge/testing/post.ts'
+import { post, quiet, sweep } from '#shared/edge/testing/post.ts'
 import { emit } from '#shared/outbox/write.ts'
 import { create } from './app.ts'
 import { entryText, GENESIS, link } from './chain.ts'
 import { test } from './testing/test.ts'
 
-const sink = (db: Db) => create({ db, relay: noRelay, log: quiet })
+const sink = (db: Db) => create({ db, log: quiet })
 
 /** An event that only the ledger hears of. */
 const write = (db: Db, data: Record<string, unknown> = {}) =>
@@ -39,7 +39,12 @@ describe('the chain', () => {
     const rows = await ledger(db)
     const { record, created_at: at } = await db.selectFrom('outbox').selectAll().executeTakeFirstOrThrow()
     expect(rows).toMatchObject([
-      { seq: 1, previous: GENESIS, outbox_id: id, entry: entryText({ seq: 1, outboxId: id, at, record }) },
+      {
+        seq: 1,
+        previous: GENESIS,
+        outbox_id: id,
+        entry: entryText({ seq: 1, outboxId: id, at: at.toISOString(), record }),
+      },
     ])
     expect(verify(rows)).toBeUndefined()
     expect(rows[0]?.entry).toBe(canonicalJson(JSON.parse(rows[0]?.entry ?? '')))
@@ -114,16 +119,44 @@ describe('the chain', () => {
     expect(verify([...rows.slice(0, 2), ...rows.slice(2, 4).toReversed(), ...rows.slice(4)])).toBe(3)
   })
 
-  test('a delivery that somebody settled without the ledger is no success', async ({ db }) => {
+  test('what is quarantined is appended all the same, and what is pending again is not appended again', async ({
+    db,
+  }) => {
     const app = sink(db)
     const id = await write(db)
-    const knock = () => post(app, db, 'audit-sink', id)
     await db.updateTable('deliveries').set({ state: 'quarantined', settled_at: new Date() }).execute()
-    expect((await knock()).status).toBe(202)
-    expect(await ledger(db)).toEqual([])
-    // What is quarantined is appended with the next one: history has no holes.
-    await post(app, db, 'audit-sink', await write(db))
-    expect(await ledger(db)).toHaveLength(2)
+    await sweep(app)
+    expect(await ledger(db)).toMatchObject([{ outbox_id: id }])
+    await db.updateTable('deliveries').set({ state: 'pending', settled_at: null }).execute()
+    const next = await write(db)
+    await sweep(app)
+    expect((await ledger(db)).map(({ outbox_id }) => outbox_id)).toEqual([id, next])
+    expect(await db.selectFrom('deliveries').select('state').distinct().execute()).toEqual([{ state: 'done' }])
+  })
+
+  test('nobody makes a record pass for one that is in the ledger', async ({ db }) => {
+    await write(db)
+    const settle = db.updateTable('deliveries').set({ state: 'done', settled_at: new Date() }).execute()
+    await expect(settle).rejects.toThrow('is not in the ledger')
+  })
+
+  test('an event that nobody wrote wakes the ledger and changes nothing; what is no event is 422', async ({ db }) => {
+    const app = sink(db)
+    const id = await write(db)
+    const knock = (headers: Record<string, string>) =>
+      app.fetch(new Request('http://function/', { method: 'POST', headers }))
+    const event = { 'ce-specversion': '1.0', 'ce-id': 'made-up', 'ce-source': '/nowhere', 'ce-type': 'x' }
+    expect((await knock(event)).status).toBe(202)
+    expect(await ledger(db)).toMatchObject([{ outbox_id: id }])
+    expect((await knock({ ...event, 'ce-type': '' })).status).toBe(422)
+    expect((await knock({})).status).toBe(422)
+  })
+
+  test('without a database the answer is to come again', async () => {
+    const away = connect('postgres://nobody:x@127.0.0.1:9/none', { name: 'away' })
+    const response = await sweep(sink(away))
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '5'])
+    await away.destroy()
   })
 })
 

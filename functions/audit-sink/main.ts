@@ -3,12 +3,10 @@ import { connect } from '#shared/db/connect.ts'
 import { serve } from '#shared/edge/serve.ts'
 import { common, readEnv } from '#shared/env.ts'
 import { createLog } from '#shared/log.ts'
-import { createRelay } from '#shared/outbox/relay.ts'
 import { create } from './app.ts'
 
 const env = readEnv(v.object(common))
 const log = createLog('audit-sink', env.LOG_LEVEL)
 const db = connect(env.DATABASE_URL, { name: 'audit-sink' })
-const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
 
-await serve(create({ db, relay, log }), { port: env.PORT, host: env.HOST, log })
+await serve(create({ db, log }), { port: env.PORT, host: env.HOST, log })

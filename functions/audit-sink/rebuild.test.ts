@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest'
 import type { Db } from '#shared/db/connect.ts'
 import type { Projection } from '#shared/db/projections.ts'
 import { transaction } from '#shared/db/transaction.ts'
-import { noRelay, quiet, sweep } from '#shared/edge/testing/post.ts'
+import { quiet, sweep } from '#shared/edge/testing/post.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import { emit, type ChangedRows } from '#shared/outbox/write.ts'
 import { addAttempt, addProject, addRun } from '#shared/run/testing/rows.ts'
@@ -18,7 +18,7 @@ const say = (db: Db, rows: ChangedRows) =>
 
 /** Everything into the ledger, the ledger into a schema of its own, and how that differs from what is there. */
 async function rebuilt(db: Db) {
-  await sweep(create({ db, relay: noRelay, log: quiet }))
+  await sweep(create({ db, log: quiet }))
   return db.connection().execute(async (connection) => {
     const database = {
       query: (text: string, values: readonly unknown[] = []) =>
@@ -83,6 +83,18 @@ describe('a rebuild', () => {
       .set({ last_seen_at: new Date(0), progressed_at: new Date() })
       .execute()
     expect((await rebuilt(db)).differences).toEqual([])
+  })
+
+  test('takes in more than one batch, in the order of the ledger', async ({ db }) => {
+    const run = await recordedRun(db)
+    await sql`insert into outbox (source, event_id, type, subject, producer, event, record)
+      select source, 'copy-' || n, type, subject, producer, event, jsonb_set(record, '{rows}',
+        jsonb_build_object('runs', jsonb_build_array(record #> '{rows,runs,0}' || jsonb_build_object('detail', n::text))))
+      from outbox, generate_series(1, 2500) n order by n`.execute(db)
+    await sql`insert into deliveries (outbox_id, consumer, due_at) select id, 'audit-sink', now() from outbox
+      on conflict do nothing`.execute(db)
+    await db.updateTable('runs').set({ detail: '2500' }).where('id', '=', run.id).execute()
+    expect(await rebuilt(db)).toMatchObject({ head: { seq: 2_501 }, differences: [] })
   })
 
   test('gives a row from before a column was added the default of the column', async ({ db }) => {

@@ -12,7 +12,7 @@ function chain(): LedgerRow[] {
     const entry = entryText({
       seq,
       outboxId: outbox_id,
-      at: new Date(1_700_000_000_000 + seq),
+      at: new Date(1_700_000_000_000 + seq).toISOString(),
       record: { type: 'x', subject: `runs/${seq}`, rows: {} },
     })
     rows.push({ seq, outbox_id, previous, hash: link(previous, seq, entry), entry })
@@ -69,7 +69,12 @@ describe('the verifier', () => {
     expect(await verdictOf(cut)).toMatchObject({ ok: true })
     expect(await verdictOf(cut, head)).toMatchObject({ ok: false, seq: 151 })
     const anew = chain().map((row) => row)
-    const entry = entryText({ seq: LENGTH, outboxId: anew.at(-1)?.outbox_id ?? '', at: new Date(0), record: {} })
+    const entry = entryText({
+      seq: LENGTH,
+      outboxId: anew.at(-1)?.outbox_id ?? '',
+      at: new Date(0).toISOString(),
+      record: {},
+    })
     const last = { ...(anew.at(-1) as LedgerRow), entry, hash: link(anew.at(-2)?.hash ?? '', LENGTH, entry) }
     expect(await verdictOf(anew.with(-1, last))).toMatchObject({ ok: true })
     expect(await verdictOf(anew.with(-1, last), head)).toMatchObject({ ok: false, seq: LENGTH })

@@ -8,6 +8,7 @@ import { createRelay, type Relay } from '#shared/outbox/relay.ts'
 import { emit } from '#shared/outbox/write.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { addProject, addRun } from '#shared/run/testing/rows.ts'
+import { auditSink } from '../../functions/audit-sink/handler.ts'
 import { store as ledgerStore } from '../../functions/audit-sink/store.ts'
 import { ownersDue } from '../../functions/reconciler/due.ts'
 import { shown, short, spreadOf, type Figure, type Section, type Spread } from './figures.ts'
@@ -95,7 +96,7 @@ async function one({ db, relay, run, times }: Place): Promise<void> {
     const found = await findDelivery(db, 'status-reporter', { source: '/codex-k8s/stage-dispatcher', id })
     await deliver(db, 'status-reporter', found?.outboxId ?? '', async () => ({ outcome: 'nothing' }))
   })
-  await timed('append to the ledger', () => ledgerStore(db).appendThrough(id))
+  await timed('append to the ledger', () => auditSink(ledgerStore(db))(AbortSignal.timeout(10_000)))
   await timed('look for what is due', async () => {
     await ownersDue(db, 60)
     await relay.overdue(60)

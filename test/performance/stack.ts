@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { startBroker, type Broker } from '../../deploy/local/broker/broker.ts'
 import { freePort } from '../../deploy/local/free-port.ts'
 import { FUNCTIONS, localUrl, type FunctionsOptions } from '../../deploy/local/functions.ts'
+import { createLogins, withLogin } from '../../deploy/local/logins.ts'
 import { startChild, type Child } from './child.ts'
 import { startForgeWorld, TOKEN_KEY, type ForgeWorld } from './forge-world.ts'
 import type { Ground } from './ground.ts'
@@ -36,8 +37,10 @@ export async function startLocalStack(ground: Ground): Promise<LocalStack> {
     pingEverySeconds: SWEEP_SECONDS,
   })
   const script = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+  const logins = await createLogins(databaseUrl)
   const options: FunctionsOptions = {
-    databaseUrl,
+    databaseUrl: withLogin(databaseUrl, logins.functions),
+    auditDatabaseUrl: withLogin(databaseUrl, logins.audit),
     brokerUrl: broker.url,
     ports,
     // What the forge allows in a minute is no speed of ours.

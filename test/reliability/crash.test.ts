@@ -36,8 +36,8 @@ const points: [point: string, row: string][] = [
   ['reporter.before-create', 'comment'],
   ['reporter.after-create', 'comment'],
   ['handle.after-commit status-reporter', 'comment'],
-  ['audit.before-insert', 'C15'],
-  ['audit.before-commit', 'C15'],
+  ['audit.before-append', 'C15'],
+  ['audit.after-append', 'C15'],
 ]
 
 describe('a process that is killed', () => {

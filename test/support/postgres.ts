@@ -5,12 +5,13 @@ import type { TestProject } from 'vitest/node'
 import { migrate } from '#shared/db/migrate.ts'
 import { administer, databaseUrl } from './administer.ts'
 import { bornAt, endOrphan, read } from '../../deploy/local/postgres-data.ts'
+import { createLogins, type Logins } from '../../deploy/local/logins.ts'
 import { startPostgres } from '../../deploy/local/postgres.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** The server all tests share, and the migrated database that they copy. */
-    postgres: { readonly url: string; readonly template: string }
+    /** The server all tests share, the migrated database that they copy, and who the functions are there. */
+    postgres: { readonly url: string; readonly template: string; readonly logins: Logins }
   }
 }
 
@@ -30,7 +31,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const template = 'migrated'
   await administer(server.url, `create database ${template}`)
   await migrate(databaseUrl(server.url, template))
-  project.provide('postgres', { url: server.url, template })
+  const logins = await createLogins(databaseUrl(server.url, template))
+  project.provide('postgres', { url: server.url, template, logins })
   return async () => {
     await server.stop()
     rmSync(folder, { recursive: true, force: true })

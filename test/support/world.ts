@@ -11,6 +11,7 @@ import type { SeedInput } from '../../deploy/local/forge/seed.ts'
 import { startForge } from '../../deploy/local/forge/server.ts'
 import { FUNCTIONS, localUrl, type FunctionsOptions } from '../../deploy/local/functions.ts'
 import type { Db } from '#shared/db/connect.ts'
+import { withLogin } from '../../deploy/local/logins.ts'
 import { spawnNode, type NodeProcess } from './processes.ts'
 import { eventually } from './wait.ts'
 
@@ -160,8 +161,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
   const jobs = join(folder, 'jobs')
   const started = join(jobs, 'ledger.jsonl')
+  const { logins } = inject('postgres')
   const functionsOptions: Omit<FunctionsOptions, 'ports'> = {
-    databaseUrl: options.databaseUrl,
+    databaseUrl: withLogin(options.databaseUrl, logins.functions),
+    auditDatabaseUrl: withLogin(options.databaseUrl, logins.audit),
     brokerUrl: broker.url,
     forge: { url: forge.url, authDir },
     secretsDir: join(folder, 'secrets'),

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
 import { freePort } from '../../../deploy/local/free-port.ts'
+import { createLogins, withLogin } from '../../../deploy/local/logins.ts'
 import { connect, type Db } from '#shared/db/connect.ts'
 import { UNLIMITED, type EditedFile } from '../../support/edited-source.ts'
 import { bundleFunctions } from './bundles.ts'
@@ -66,6 +67,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     for (const statement of options.statements) await sql.raw(statement).execute(db)
     const wire = await startWire(database.port)
     closers.push(() => wire.close())
+    const logins = await createLogins(database.url)
     const databaseUrl = new URL(database.url)
     databaseUrl.port = String(wire.port)
 
@@ -99,7 +101,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const fleet = await startFleet(
       await bundling,
       {
-        databaseUrl: databaseUrl.href,
+        databaseUrl: withLogin(databaseUrl.href, logins.functions),
+        auditDatabaseUrl: withLogin(databaseUrl.href, logins.audit),
         brokerUrl: `http://127.0.0.1:${brokerPort}/local/default`,
         forge: { url: forge.url, authDir: forge.authDir },
         secretsDir: join(folder, 'secrets'),
