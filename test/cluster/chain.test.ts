@@ -26,7 +26,7 @@ beforeAll(async () => {
     images,
     config: { githubUrl: world.forgeUrl, gitUrl: world.forgeUrl },
     secrets: {
-      database: { url: world.databaseUrl },
+      database: { url: world.databaseUrl, auditUrl: world.auditDatabaseUrl },
       hooks: { [world.hook.secretName]: world.hook.secret },
       forge: { token: world.forgeToken },
       'run-token': { key: randomBytes(32).toString('hex') },

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { connect, type Db } from '#shared/db/connect.ts'
 import { migrate } from '#shared/db/migrate.ts'
 import { startForge } from '../../deploy/local/forge/server.ts'
+import { createLogins, withLogin } from '../../deploy/local/logins.ts'
 import { startPostgres } from '../../deploy/local/postgres.ts'
 import { freePort, hostAddress } from './host.ts'
 
@@ -17,6 +18,8 @@ export interface World {
   readonly db: Db
   /** As pods reach them. */
   readonly databaseUrl: string
+  /** For audit-sink alone. */
+  readonly auditDatabaseUrl: string
   readonly forgeUrl: string
   readonly forgeToken: string
   readonly hook: { readonly id: string; readonly secretName: string; readonly secret: string }
@@ -41,6 +44,7 @@ export async function startWorld(): Promise<World> {
     settings: { listen_addresses: `127.0.0.1,${host}`, hba_file: access, max_connections: '200' },
   })
   await migrate(postgres.url)
+  const logins = await createLogins(postgres.url)
   const db = connect(postgres.url, { name: 'cluster-test' })
 
   const port = await freePort(host)
@@ -106,7 +110,8 @@ export async function startWorld(): Promise<World> {
   return {
     folder,
     db,
-    databaseUrl: postgres.url.replace('@127.0.0.1:', `@${host}:`),
+    databaseUrl: withLogin(postgres.url, logins.functions).replace('@127.0.0.1:', `@${host}:`),
+    auditDatabaseUrl: withLogin(postgres.url, logins.audit).replace('@127.0.0.1:', `@${host}:`),
     forgeUrl: forge.url,
     forgeToken: tokens.bot,
     hook,
