@@ -6,12 +6,22 @@ const running = { uid: 'u', run: 'r', state: 'running' } as const
 const ended = { ...running, state: 'ended', end: 'it was killed by SIGKILL' } as const
 const late = { ...running, state: 'ended', end: 'it took longer than it may', cause: 'deadline' } as const
 const silent = { ...running, state: 'ended', end: 'it gave no sign of life', cause: 'silence' } as const
-const open: OpenAttempt = { last: false, state: 'created', deadlinePassed: false, job: running }
+const open: OpenAttempt = { last: false, state: 'created', deadlinePassed: false, unheard: undefined, job: running }
 
 describe('an attempt that is due', () => {
   test.for<[string, Partial<OpenAttempt>, Verdict]>([
     ['at work', {}, { kind: 'leave' }],
     ['waiting for a place', { job: { ...running, state: 'waiting' } }, { kind: 'leave' }],
+    [
+      'at work as far as the launcher knows, and silent for too long',
+      { unheard: 1300 },
+      { kind: 'fail', reason: 'agent_silent', detail: 'nothing was heard of it for 1300 seconds' },
+    ],
+    [
+      'silent because it is gone',
+      { unheard: 1300, job: undefined },
+      { kind: 'lost', again: true, detail: 'the Job is gone and left no result' },
+    ],
     ['intended and not created', { state: 'intended', job: undefined }, { kind: 'launch' }],
     ['intended, and created before a crash', { state: 'intended' }, { kind: 'launch' }],
     ['ended without a result', { job: ended }, { kind: 'lost', again: true, detail: 'it was killed by SIGKILL' }],

@@ -7,6 +7,8 @@ export interface OpenAttempt {
   readonly last: boolean
   readonly state: 'intended' | 'created'
   readonly deadlinePassed: boolean
+  /** Seconds since anything was heard of it; undefined when that is no longer than it may be. */
+  readonly unheard: number | undefined
   readonly job: JobView | undefined
 }
 
@@ -21,11 +23,15 @@ export type Verdict =
  * Judges an attempt that is due. A Job that was created once and is not there now is lost, never silently created again:
  * what it did before it went cannot be known. What came too close to a limit is not tried again.
  */
-export function judge({ last, state, deadlinePassed, job }: OpenAttempt): Verdict {
+export function judge({ last, state, deadlinePassed, unheard, job }: OpenAttempt): Verdict {
   if (deadlinePassed || job?.cause === 'deadline')
     return { kind: 'fail', reason: 'deadline_exceeded', detail: job?.end }
   if (job?.cause === 'silence') return { kind: 'fail', reason: 'agent_silent', detail: job.end }
-  if (job !== undefined && job.state !== 'ended') return { kind: state === 'intended' ? 'launch' : 'leave' }
+  if (job !== undefined && job.state !== 'ended') {
+    if (state === 'intended') return { kind: 'launch' }
+    if (unheard === undefined) return { kind: 'leave' }
+    return { kind: 'fail', reason: 'agent_silent', detail: `nothing was heard of it for ${unheard} seconds` }
+  }
   if (job === undefined && state === 'intended') return { kind: 'launch' }
   return { kind: 'lost', again: !last, detail: job?.end ?? 'the Job is gone and left no result' }
 }

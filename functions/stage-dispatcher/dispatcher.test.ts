@@ -331,6 +331,22 @@ describe('the sweep', () => {
     expect(launcher.stopped).toEqual([])
   })
 
+  test('an agent that nobody has heard of for far too long is stopped, though its Job is there', async ({ db }) => {
+    const { app, launcher, run } = await running(db)
+    const heard = (seconds: number) =>
+      db
+        .updateTable('attempts')
+        .set({ last_seen_at: sql`now() - make_interval(secs => ${seconds})` })
+        .execute()
+    await heard(1_150)
+    await sweep(app)
+    expect(await states(db)).toEqual(['running'])
+    await heard(1_250)
+    await sweep(app)
+    expect(await states(db)).toEqual(['failed agent_silent'])
+    expect(launcher.stopped).toContain(jobName(run.id, 1))
+  })
+
   test('a deadline that passed fails the run and stops the Job', async ({ db }) => {
     const { app, launcher, run } = await running(db)
     await db

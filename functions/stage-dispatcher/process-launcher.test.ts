@@ -153,6 +153,17 @@ describe('a Job as processes on this machine', () => {
     await gone(await line('work/child'))
   })
 
+  test('C10 an agent that is killed leaves nothing behind, also not a CLI in a group and with an environment of its own', async () => {
+    const script =
+      'HOME="$WORK_DIR/home"; env -i HOME="$HOME" setsid sleep 1000 & echo $! > child; echo $$ > self; wait'
+    const { launcher, job, line, ended } = launch(script)
+    await launcher.create(job)
+    const [child, agent] = [await line('work/child'), await line('work/self')]
+    process.kill(Number(agent), 'SIGKILL')
+    expect(await ended()).toMatchObject({ end: 'it was killed by SIGKILL' })
+    await gone(child)
+  })
+
   test.runIf(process.getuid?.() === 0)(
     'an agent with a user of its own does not get away with an empty environment either',
     async () => {

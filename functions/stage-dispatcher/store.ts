@@ -6,12 +6,11 @@ import { transaction, type Tx } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { Writer } from '#shared/outbox/deliver.ts'
 import { emit } from '#shared/outbox/write.ts'
-import { MAX_ATTEMPTS } from '#shared/run/attempts.ts'
 import { endRun, lockRun } from '#shared/run/transition.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { commitIntent, fitting, openIntents } from './capacity.ts'
+import { dueAttempts } from './due.ts'
 import type { Deps } from './handler.ts'
-import { jobName } from './job-name.ts'
 import { announcePlaces } from './queue.ts'
 
 /** The dispatcher's part of the database. */
@@ -136,41 +135,7 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
         }
       }),
 
-    async due(which) {
-      // Attempt and run in one statement: read apart, a result in between would make a finished attempt look lost.
-      const open = db
-        .selectFrom('attempts')
-        .innerJoin('runs', 'runs.id', 'attempts.run_id')
-        .selectAll('runs')
-        .select([
-          'attempts.attempt',
-          // Who was seen was created, whether or not a crash kept us from writing that down.
-          sql<'intended' | 'created'>`case when last_seen_at is null then attempts.state else 'created' end`.as(
-            'known',
-          ),
-          sql<boolean>`deadline_at <= now()`.as('deadlinePassed'),
-        ])
-        .where('attempts.state', 'in', ['intended', 'created'])
-        .where('runs.state', 'in', ['starting', 'running'])
-      const due =
-        'job' in which
-          ? open.where(
-              sql<boolean>`exists (select from intents where kind = 'job' and name = ${which.job}
-                and intents.run_id = attempts.run_id and intents.attempt = attempts.attempt)`,
-            )
-          : open.where((when) =>
-              when.or([
-                when('attempts.created_at', '<=', sql<Date>`now() - make_interval(secs => ${which.graceSeconds})`),
-                when('attempts.deadline_at', '<=', sql<Date>`now()`),
-              ]),
-            )
-      const rows = await due.execute()
-      return rows.map(({ attempt, known, deadlinePassed, ...run }) => ({
-        run,
-        attempt: { last: attempt >= MAX_ATTEMPTS, state: known, deadlinePassed },
-        name: jobName(run.id, attempt),
-      }))
-    },
+    due: (which) => dueAttempts(db, which),
 
     async projectsWaiting(graceSeconds) {
       const rows = await db
