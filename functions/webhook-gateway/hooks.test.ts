@@ -1,11 +1,15 @@
+import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
+import { eventually } from '../../test/support/wait.ts'
 import {
+  SECRET,
   addHook,
   addProject,
   deliver,
   expectNothingLost,
   labeled,
   sign,
+  startBroker,
   startGateway,
   test,
 } from './testing/gateway.ts'
@@ -132,4 +136,56 @@ describe('a hook', () => {
     expect([await status(after, 'the old one'), await status(after, 'the new one')]).toEqual([401, 202])
     expect(gateway.log.join('')).not.toMatch(/the (old|new) one/)
   })
+
+  test('W21: whose secret changes in its file is held against the new one from the next delivery on', async ({
+    databaseUrl,
+    db,
+  }) => {
+    const gateway = await startGateway(databaseUrl)
+    const hook = await addHook(db, await addProject(db, 42))
+    const status = async (secret: string) => (await deliver(gateway, hook, { body: labeled(42), secret })).status
+    for (const [now, other] of [
+      ['secret 1', 'secret 2'],
+      ['secret 2', 'secret 1'],
+      ['secret 1', 'secret 2'],
+    ] as const) {
+      // The same length, and within the same second: only the file itself tells.
+      await gateway.setSecret('main', now)
+      expect([await status(now), await status(other), await status(now)]).toEqual([202, 401, 202])
+    }
+    await gateway.setSecret('main', '')
+    expect(await status('secret 1')).toBe(401)
+  })
+
+  test('W21: a rotation under load refuses nothing', async ({ databaseUrl, db }) => {
+    const gateway = await startGateway(databaseUrl, (await startBroker()).url)
+    const hook = await addHook(db, await addProject(db, 42))
+    await gateway.setSecret('next', 'the next one')
+    const statuses: number[] = []
+    let secret = SECRET
+    let ending = false
+    const sender = async () => {
+      while (!ending) statuses.push((await deliver(gateway, hook, { body: labeled(42), secret })).status)
+    }
+    const senders = Array.from({ length: 8 }, sender)
+    const more = (count: number) => {
+      const before = statuses.length
+      return eventually(() => statuses.length >= before + count, { what: `${count} deliveries`, timeoutMs: 60_000 })
+    }
+    await more(50)
+    const previousUntil = sql<Date>`now() + interval '1 hour'`
+    const names = { secret_name: 'next', previous_secret_name: 'main', previous_until: previousUntil }
+    await db.updateTable('hooks').set(names).execute()
+    await more(50)
+    secret = 'the next one'
+    // Every sender has had an answer to what it signed with the secret before.
+    await more(50)
+    await db.updateTable('hooks').set({ previous_secret_name: null, previous_until: null }).execute()
+    await more(50)
+    ending = true
+    await Promise.all(senders)
+    expect(new Set(statuses)).toEqual(new Set([202]))
+    expect((await deliver(gateway, hook, { body: labeled(42), secret: SECRET })).status).toBe(401)
+    await expectNothingLost(db)
+  }, 120_000)
 })
