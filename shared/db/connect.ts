@@ -1,4 +1,5 @@
 import { Kysely, PostgresDialect } from 'kysely'
+import { Socket } from 'node:net'
 import pg from 'pg'
 import type { Database } from '#shared/db/schema.ts'
 
@@ -20,6 +21,19 @@ export interface ConnectOptions {
   readonly max?: number
 }
 
+/** A server that lives answers a statement within its timeout of 10 s, with an error if with nothing else. */
+const SILENCE_MS = 11_000
+
+/**
+ * A socket that is given up when nothing was heard over it for that long. The driver by itself would return a connection
+ * whose answer never came to the pool, and the next query would wait behind it for its own time.
+ */
+function mortalSocket(): Socket {
+  const socket = new Socket()
+  const end = () => socket.destroy(Object.assign(new Error('the database fell silent'), { code: 'ETIMEDOUT' }))
+  return socket.setTimeout(SILENCE_MS, end)
+}
+
 /** A pool of connections. Opens none until the first query. */
 export function connect(url: string, { name, max = 5 }: ConnectOptions): Db {
   const pool = new pg.Pool({
@@ -32,6 +46,7 @@ export function connect(url: string, { name, max = 5 }: ConnectOptions): Db {
     query_timeout: 12_000,
     idle_in_transaction_session_timeout: 20_000,
     keepAlive: true,
+    stream: mortalSocket,
   })
   // A connection that breaks is replaced by the pool, and whoever was using it gets the error from the query. Without a
   // listener it would end the process: the pool listens while a connection is idle, nobody while it is in use.

@@ -29,6 +29,8 @@ export interface BrokerOptions {
   /** Period of every PingSource; without it they tick only when asked to. */
   readonly pingEverySeconds?: number
   readonly faults?: Faults
+  /** Requests that a Service takes at a time; by default each trigger is limited by itself. */
+  readonly concurrency?: (service: string) => number | undefined
   /** Told of every entry of the ledger as it is made, for a ledger that outlives the broker. */
   readonly journal?: (entry: LedgerEntry) => void
 }
@@ -76,6 +78,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     resolve: address,
     publish: accept,
     backoffScale: options.backoffScale ?? 1,
+    concurrency: options.concurrency,
   })
   if (options.faults) dispatcher.setPlan(planFaults(options.faults))
 

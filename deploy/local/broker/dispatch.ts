@@ -7,7 +7,7 @@ import type { Destination, Trigger } from './manifests.ts'
 import { isRetryable, postEvent, postOnly, type Answer } from './post.ts'
 import { createSlots } from './slots.ts'
 
-/** Requests under way per trigger: what an activator would queue waits here and not in sockets. */
+/** Requests under way per trigger where a Service says no limit: what an activator would queue waits here and not in sockets. */
 const REQUESTS_PER_TRIGGER = 64
 
 /** Longest error body that Knative's dispatcher survives (measured, eventing 0.50): base64 in a buffer of 1024 characters. */
@@ -22,6 +22,8 @@ export interface DispatchOptions {
   /** Puts a reply on the broker; false when it is refused. */
   readonly publish: (broker: string, event: BrokerEvent) => boolean
   readonly backoffScale: number
+  /** Requests that a Service takes at a time, over all triggers, as `containerConcurrency` times its replicas would have it. */
+  readonly concurrency?: ((service: string) => number | undefined) | undefined
 }
 
 /** The deliveries under way, in memory like those of Knative's in-memory channel. */
@@ -36,15 +38,18 @@ export interface Dispatcher {
 }
 
 /** A dispatcher that holds nothing yet. */
-export function createDispatcher({ record, log, resolve, publish, backoffScale }: DispatchOptions): Dispatcher {
+export function createDispatcher(options: DispatchOptions): Dispatcher {
+  const { record, log, resolve, publish, backoffScale, concurrency } = options
   const held = new Map<AbortController, Promise<void>>()
   const slots = new Map<string, ReturnType<typeof createSlots>>()
   let plan = noFaults
   let gate: PromiseWithResolvers<void> | undefined
 
-  const slotsOf = (trigger: string) => {
-    const own = slots.get(trigger) ?? createSlots(REQUESTS_PER_TRIGGER)
-    slots.set(trigger, own)
+  const slotsOf = (trigger: string, { service }: Destination) => {
+    const limit = concurrency?.(service)
+    const key = limit === undefined ? trigger : `service ${service}`
+    const own = slots.get(key) ?? createSlots(limit ?? REQUESTS_PER_TRIGGER)
+    slots.set(key, own)
     return own
   }
 
@@ -53,12 +58,16 @@ export function createDispatcher({ record, log, resolve, publish, backoffScale }
     event: BrokerEvent,
     signal: AbortSignal,
     kind: 'attempted' | 'dead-letter-attempted',
+    to: Destination,
     once: (signal: AbortSignal) => Promise<Answer>,
   ): Promise<Answer> => {
     const { retry, backoffMs, timeoutMs } = trigger.delivery
     for (let attempt = 0; ; attempt += 1) {
       await gate?.promise
-      const answer = await slotsOf(trigger.name)(async () => {
+      const answer = await slotsOf(
+        trigger.name,
+        to,
+      )(async () => {
         signal.throwIfAborted()
         return once(AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]))
       })
@@ -72,7 +81,7 @@ export function createDispatcher({ record, log, resolve, publish, backoffScale }
   const deliver = async (trigger: Trigger, event: BrokerEvent, signal: AbortSignal): Promise<void> => {
     // A subscriber does not see the hop count; its reply gets it back.
     const seen = withoutExtension(event, 'knativebrokerttl')
-    let answer = await send(trigger, event, signal, 'attempted', (each) =>
+    let answer = await send(trigger, event, signal, 'attempted', trigger.subscriber, (each) =>
       postEvent(() => resolve(trigger.subscriber), seen, each),
     )
     if (answer.reply && !publish(trigger.broker, withExtensions(answer.reply, hops(event)))) {
@@ -90,7 +99,7 @@ export function createDispatcher({ record, log, resolve, publish, backoffScale }
       )
     }
     const dead = withExtensions(event, reason(answer))
-    const taken = await send(trigger, event, signal, 'dead-letter-attempted', (each) =>
+    const taken = await send(trigger, event, signal, 'dead-letter-attempted', deadLetter, (each) =>
       postOnly(() => resolve(deadLetter), dead, each),
     )
     if (!taken.ok) return drop(trigger, event, taken.status)

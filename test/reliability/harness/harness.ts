@@ -28,7 +28,7 @@ export interface HarnessOptions {
   /** A mutant: source files that say something else, and what is done to the database. */
   readonly edits?: readonly EditedFile[]
   readonly statements?: readonly string[]
-  /** Longest wait for everything to be done after the last delivery, seconds; default 180. */
+  /** Longest wait for everything to be done after the last delivery, seconds; default 300. */
   readonly drainSeconds?: number
   readonly say?: (line: string) => void
   /** Every line that a process prints. */
@@ -93,7 +93,7 @@ export async function play(options: HarnessOptions): Promise<Outcome> {
     await Promise.all([acting, monkey?.stop()])
     say(`${sender.ledger.sent} sent after ${since(begun)} s; draining`)
     sender.hurry()
-    const quiet = await drain(system, sender, options.drainSeconds ?? 180)
+    const quiet = await drain(system, sender, options.drainSeconds ?? 300)
     await sweeping.stop()
     if (!quiet) say('it did not come to rest')
 

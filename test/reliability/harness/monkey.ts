@@ -61,6 +61,7 @@ export function startMonkey(targets: Targets, { random, only, pauseMs, say }: Mi
     [6, 'database crashed', () => away('immediate')],
     [6, 'paused', pause],
     [4, 'connections reset', async () => wire.reset()],
+    [2, 'connections forgotten', async () => wire.forget()],
     [4, 'wire half open', () => duringWire({ kind: 'halfOpen' }, between(500, 3_000))],
     [4, 'wire slow', () => duringWire({ kind: 'latency', ms: between(20, 200) }, between(1_000, 3_000))],
     [3, 'wire sliced', () => duringWire({ kind: 'slices', bytes: 7 }, between(1_000, 2_000))],

@@ -54,5 +54,6 @@ async function playMutants(): Promise<boolean> {
 function print({ table, faults, findings }: Outcome): void {
   for (const [kind, count] of faults) say(`  ${kind.padEnd(26)} ${count}`)
   for (const [name, value] of Object.entries(table)) say(`${name.padEnd(28)} ${value}`)
-  for (const { kind, what } of findings.slice(0, 20)) say(`${kind}: ${what}`)
+  const worstFirst = findings.toSorted((one, other) => one.kind.localeCompare(other.kind))
+  for (const { kind, what } of worstFirst.slice(0, 20)) say(`${kind}: ${what}`)
 }

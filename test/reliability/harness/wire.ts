@@ -16,6 +16,8 @@ export interface Wire {
   readonly port: number
   /** From now on, also for what is connected already. */
   set(fault: WireFault): void
+  /** What is connected now is half open for good; new connections are whole: a firewall that forgot them. */
+  forget(): void
   /** Resets every connection that is open now. */
   reset(): void
   close(): Promise<void>
@@ -24,8 +26,10 @@ export interface Wire {
 /** A wire from a port of the loopback address to another one. */
 export async function startWire(target: number, port = 0): Promise<Wire> {
   const sockets = new Set<Socket>()
+  const forgotten = new WeakSet<Socket>()
   let fault: WireFault = { kind: 'none' }
   const pass = async (chunk: Buffer, to: Socket) => {
+    if (forgotten.has(to)) return undefined
     switch (fault.kind) {
       case 'none':
       case 'down':
@@ -75,6 +79,7 @@ export async function startWire(target: number, port = 0): Promise<Wire> {
       if (fault.kind === 'halfOpen' || next.kind === 'down') reset()
       fault = next
     },
+    forget: () => sockets.forEach((socket) => forgotten.add(socket)),
     reset,
     async close() {
       reset()
