@@ -32,7 +32,8 @@ export function scanning(db: Db): Pick<ScanDeps, 'dueScan' | 'unknown' | 'record
           select project_id from label_scans where next_scan_at <= now()
           order by next_scan_at limit 1 for update skip locked)
         returning scans.project_id, scans.page,
-          greatest(scanned_until - interval '1 hour', projects.created_at) as from,
+          -- The forge counts whole seconds.
+          date_trunc('second', greatest(scanned_until - interval '1 hour', projects.created_at)) as from,
           coalesce(listed_from, least(
             now() - make_interval(secs => ${graceSeconds * GRACE}),
             (select min(delivered_at) - interval '1 second' from redeliveries join hooks on hooks.id = hook_id

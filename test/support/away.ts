@@ -71,8 +71,9 @@ export async function startAway(databaseUrl: string, options: { readonly rateLim
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
     return (text === '' ? {} : JSON.parse(text)) as T
   }
-  const control = async (method: string, path: string): Promise<unknown> => {
-    const response = await fetch(`${forge.url}/_forge${path}`, { method })
+  const control = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+    const init = body === undefined ? { method } : { method, body: JSON.stringify(body) }
+    const response = await fetch(`${forge.url}/_forge${path}`, init)
     const text = await response.text()
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
     return text === '' ? undefined : JSON.parse(text)
@@ -141,6 +142,11 @@ export async function startAway(databaseUrl: string, options: { readonly rateLim
     db,
     gateway,
     hookId: hook.id,
+    connected,
+    /** What the next requests that match are answered. */
+    fault: (method: string, path: string, effect: unknown, times = 1) =>
+      // oxlint-disable-next-line unicorn/no-thenable -- the simulator's word
+      control('POST', '/faults', { method, path, times, then: effect }),
     person,
     control,
     ledger,
@@ -181,7 +187,12 @@ export async function startAway(databaseUrl: string, options: { readonly rateLim
     async catchUp(mostRounds: number): Promise<number> {
       for (let round = 1; round <= mostRounds; round++) {
         await this.sweep()
-        const missing = await db.selectFrom('redeliveries').select('state').where('state', '=', 'missing').execute()
+        // Rows of what has come go with the next sweep that is due.
+        const { rows: missing } = await sql`
+          select from redeliveries where state = 'missing' and not exists (
+            select from inbox where inbox.hook_id = redeliveries.hook_id and inbox.delivery_id = redeliveries.delivery_id)`.execute(
+          db,
+        )
         const pending = await db
           .selectFrom('deliveries')
           .select('outbox_id')
