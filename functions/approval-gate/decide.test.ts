@@ -146,5 +146,15 @@ describe('what would run is out of date', () => {
     [{ ...now, locked: true }, 'subject_locked'],
     [{ ...now, title: 'A' }, 'stale_content'],
     [{ ...now, body: 'b ' }, 'stale_content'],
-  ] as const)('%j: %s', ([current, reason]) => expect(outdated({ title: 'a', body: 'b' }, current)).toBe(reason))
+  ] as const)('%j: %s', ([current, reason]) => {
+    expect(outdated({ title: 'a', body: 'b', revise: undefined }, current, undefined)).toBe(reason)
+  })
+
+  test.for([
+    ['a', undefined],
+    ['b', 'stale_head'],
+    [undefined, 'stale_head'],
+  ] as const)('P-3 a run that goes on with a change at a, whose head is %s: %s', ([head, reason]) => {
+    expect(outdated({ title: 'a', body: 'b', revise: { pull: 7, head: 'a' } }, now, head)).toBe(reason)
+  })
 })

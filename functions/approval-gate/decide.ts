@@ -94,14 +94,19 @@ export interface Current {
   readonly body: string
 }
 
-/** Why the text that a bundle holds is not the subject's any more. A run on a pull request has its head to compare here, too. */
-export function outdated(
-  bundled: { readonly title: string; readonly body: string },
-  now: Current | undefined,
-): ReasonCode | undefined {
+/** What a bundle says that people may have changed since: the text, and the head of a change that the run goes on with. */
+export interface Bundled {
+  readonly title: string
+  readonly body: string
+  readonly revise: { readonly pull: number; readonly head: string } | undefined
+}
+
+/** Why what a bundle says is not so any more. */
+export function outdated(bundled: Bundled, now: Current | undefined, head: string | undefined): ReasonCode | undefined {
   if (now === undefined) return 'subject_gone'
   if (!now.open) return 'subject_closed'
   if (now.locked) return 'subject_locked'
   const same = now.title.toWellFormed() === bundled.title && now.body.toWellFormed() === bundled.body
-  return same ? undefined : 'stale_content'
+  if (!same) return 'stale_content'
+  return bundled.revise !== undefined && bundled.revise.head !== head ? 'stale_head' : undefined
 }

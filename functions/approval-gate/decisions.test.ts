@@ -112,6 +112,43 @@ describe('a comment', () => {
     expect(rows['approvals']).toMatchObject([{ state: 'stale' }])
   })
 
+  test('P-3 about a change that was pushed to since approves nothing', async ({ db }) => {
+    const branch = `agent/${Date.now()}`
+    const { object: main } = await forge.person<{ object: { sha: string } }>(
+      'GET',
+      '/repos/maria/shop/git/ref/heads/main',
+    )
+    const commit = async (content: string, parent: string) => {
+      const entry = { path: 'a.txt', mode: '100644', type: 'blob', content }
+      const tree = await forge.person<{ sha: string }>('POST', '/repos/maria/shop/git/trees', { tree: [entry] })
+      const made = { message: 'x', tree: tree.sha, parents: [parent] }
+      return (await forge.person<{ sha: string }>('POST', '/repos/maria/shop/git/commits', made)).sha
+    }
+    const head = await commit('1', main.sha)
+    await forge.person('POST', '/repos/maria/shop/git/refs', { ref: `refs/heads/${branch}`, sha: head })
+    const pull = await forge.person<{ number: number }>('POST', '/repos/maria/shop/pulls', {
+      title: 'x',
+      head: branch,
+      base: 'main',
+    })
+    const revise = {
+      change: '6f9b1c9e-0000-4000-8000-000000000001',
+      pull: pull.number,
+      head,
+      asked: { by: 'label', on: pull.number },
+      rule: 'label',
+      review: 'a'.repeat(64),
+      session: null,
+    } as const
+    const world = await gate(db, { revise, policy: { quorum: 2 } })
+    expect((await world.comment('walt', `/approve ${world.short}`)).outcome).toBe('approve: pending')
+    const pushed = await commit('2', head)
+    await forge.person('PATCH', `/repos/maria/shop/git/refs/heads/${branch}`, { sha: pushed })
+    await another('nina')
+    expect((await world.comment('nina', `/approve ${world.short}`)).outcome).toBe('does not count: stale')
+    expect(await world.runNow()).toMatchObject({ state: 'cancelled', reason: 'stale_head' })
+  })
+
   test('P-8 by the same person again counts once; another person fills the quorum', async ({ db }) => {
     await another('jonas')
     const world = await gate(db, { policy: { quorum: 2 } })

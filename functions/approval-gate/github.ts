@@ -3,6 +3,7 @@ import { readActorPermission } from '#shared/forge/github/actor-permission.ts'
 import type { GitHub } from '#shared/forge/github/client.ts'
 import { readComment } from '#shared/forge/github/comment.ts'
 import { findLabelEvent } from '#shared/forge/github/label-events.ts'
+import { readPullRequest } from '#shared/forge/github/pull-request.ts'
 import { repositoryRef } from '#shared/forge/github/repository-ref.ts'
 import { readRepository } from '#shared/forge/github/repository.ts'
 import { readSubject } from '#shared/forge/github/subject.ts'
@@ -18,6 +19,10 @@ export function githubForge(github: GitHub, project: Row<'projects'>): Forge {
     async subject(number) {
       const subject = await readSubject(octokit, repo, number)
       return subject && { ...subject, open: subject.state === 'open' }
+    },
+    async head(number) {
+      const pull = await readPullRequest(octokit, repo, number)
+      return pull?.state === 'open' ? pull.head.sha : undefined
     },
     comment: (id) => readComment(octokit, repo, id),
     labelEvent: (number, label, actorId, notAfter) =>

@@ -2,7 +2,7 @@ import { digestOf } from '#shared/digest.ts'
 import type { Row } from '#shared/db/schema.ts'
 import type { Writer } from '#shared/outbox/deliver.ts'
 import type { RefusalCode } from '#shared/workflow/refusals.ts'
-import { choose, decide, outdated, type Asked, type Current, type Verdict } from './decide.ts'
+import { choose, decide, outdated, type Asked, type Bundled, type Current, type Verdict } from './decide.ts'
 
 /** An approval with its run, as it was read. */
 export interface Approval extends Asked {
@@ -46,6 +46,8 @@ export interface Forge {
   repositoryId(): Promise<string | undefined>
   permission(login: string): Promise<{ readonly actorId: string; readonly permission: string }>
   subject(number: number): Promise<(Current & { readonly id: string; readonly authorId: string }) | undefined>
+  /** Head of an open pull request. */
+  head(pull: number): Promise<string | undefined>
   comment(id: string): Promise<
     | {
         readonly authorId: string
@@ -68,8 +70,8 @@ export interface JudgeDeps {
   forge(project: Row<'projects'>): Forge
   /** The decision with this key, with its approval. */
   decided(key: string): Promise<(Answer & { readonly command: string }) | undefined>
-  /** Title and body of the bundle. */
-  bundledText(digest: string): Promise<{ readonly title: string; readonly body: string }>
+  /** What a bundle says that people may have changed since. */
+  bundled(digest: string): Promise<Bundled>
   /** Whose approval counted so far. */
   approvers(approvalId: string): Promise<readonly { readonly id: string; readonly login: string }[]>
   /** Whether so many decisions about this were refused, of this person or of all, that no more are kept. */
@@ -120,14 +122,15 @@ export async function judge(
     if (about.overdue) return 'overdue'
     const forge = deps.forge(project)
     const { run, policy } = about
-    const [now, subject, text, before] = await Promise.all([
+    const [now, subject, bundled, before] = await Promise.all([
       forge.permission(actor.login),
       forge.subject(run.subject_number),
-      deps.bundledText(about.digest),
+      deps.bundled(about.digest),
       deps.approvers(about.id),
     ])
     // Only what decides needs to know whether they still may.
     const earlier = await Promise.all(before.map(async ({ id, login }) => ({ id, now: await forge.permission(login) })))
+    const head = bundled.revise && (await forge.head(bundled.revise.pull))
     const current = subject?.id === run.subject_id ? subject : undefined
     return decide({
       decision,
@@ -139,7 +142,7 @@ export async function judge(
       earlier,
       // The forge counts whole seconds: within one, nobody knows what was first.
       shown: label === undefined || (about.shownAt !== undefined && about.shownAt < label.setAt),
-      outdated: outdated(text, current),
+      outdated: outdated(bundled, current, head),
     })
   }
 }

@@ -44,11 +44,7 @@ export function store(db: Db): Omit<ApiDeps, 'forge' | 'person' | 'relay' | 'log
     async waiting(runId) {
       const run = await db.selectFrom('runs').selectAll().where('id', '=', runId).executeTakeFirst()
       if (run === undefined || run.bundle_digest === null) return undefined
-      const { manifest } = await db
-        .selectFrom('bundles')
-        .select('manifest')
-        .where('digest', '=', run.bundle_digest)
-        .executeTakeFirstOrThrow()
+      const { manifest } = await manifestOf(run.bundle_digest)
       return { run, gate: manifest.gate }
     },
 
@@ -141,15 +137,13 @@ export function store(db: Db): Omit<ApiDeps, 'forge' | 'person' | 'relay' | 'log
       )
     },
 
-    bundledText: contentOf,
+    async bundled(digest) {
+      const [{ title, body }, { manifest }] = await Promise.all([contentOf(digest), manifestOf(digest)])
+      return { title, body, revise: manifest.revise }
+    },
 
     async bundleOf(digest) {
-      const { manifest } = await db
-        .selectFrom('bundles')
-        .select('manifest')
-        .where('digest', '=', digest)
-        .executeTakeFirstOrThrow()
-      return { manifest, content: await contentOf(digest) }
+      return { ...(await manifestOf(digest)), content: await contentOf(digest) }
     },
 
     decisionsOf: (approvalId) =>
@@ -184,6 +178,10 @@ export function store(db: Db): Omit<ApiDeps, 'forge' | 'person' | 'relay' | 'log
     },
 
     record,
+  }
+
+  function manifestOf(digest: string) {
+    return db.selectFrom('bundles').select('manifest').where('digest', '=', digest).executeTakeFirstOrThrow()
   }
 
   async function contentOf(digest: string): Promise<TaskContent> {

@@ -30,7 +30,7 @@ const refusals = {
   already_counted: { says: 'has approved already', next: 'Wait for the others.', silent: true },
   decided: { says: 'came after the decision', next: 'Look at what was decided.', silent: true },
   expired: { says: 'came too late', next: 'Set the run label again.' },
-  stale: { says: 'meant a text that was changed since', next: 'Read it again and set the run label again.' },
+  stale: { says: 'meant what was changed since', next: 'Look at it again and ask for the run again.' },
 } as const satisfies Record<string, Reason>
 
 /** The code of a refused decision. */

@@ -16,7 +16,6 @@ export function environmentOf(
     'webhook-gateway': { SECRETS_DIR: world.secretsDir },
     'approval-gate': github,
     'label-router': { ...github, MODELS: 'gpt-5.4-mini' },
-    'approval-gate': github,
     'stage-dispatcher': {
       RUN_TOKEN_KEY: TOKEN_KEY,
       RUN_GATEWAY_URL: 'http://127.0.0.1:9',

@@ -34,6 +34,7 @@ export function replica(db: Db, meanwhile: (login: string) => Promise<unknown> =
       return { actorId: login.replace(/\D/g, ''), permission: login.startsWith('w') ? 'write' : 'read' }
     },
     subject: async (number) => ({ id: String(number * 10), authorId: '1001', open: true, locked: false, ...TEXT }),
+    head: async () => undefined,
     comment: async (id) => ({
       authorId: id.slice(-4),
       body: comments.get(id) ?? '',

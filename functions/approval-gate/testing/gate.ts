@@ -4,7 +4,7 @@ import type { Row } from '#shared/db/schema.ts'
 import { canonicalJson } from '#shared/digest.ts'
 import { noRelay, post, quiet, sweep } from '#shared/edge/testing/post.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
-import type { ApprovalPolicy } from '#shared/job/bundle.ts'
+import type { ApprovalPolicy, Revise } from '#shared/job/bundle.ts'
 import type { Log } from '#shared/log.ts'
 import { forgeForFile, receive } from '#shared/run/testing/forge.ts'
 import { addRun, runNow, saidOf, say } from '#shared/run/testing/rows.ts'
@@ -25,7 +25,13 @@ export function gates() {
     forge,
     async gate(
       db: Db,
-      more: { policy?: Partial<ApprovalPolicy>; author?: string; columns?: Partial<Row<'runs'>>; log?: Log } = {},
+      more: {
+        policy?: Partial<ApprovalPolicy>
+        author?: string
+        columns?: Partial<Row<'runs'>>
+        revise?: Revise
+        log?: Log
+      } = {},
     ) {
       const log = more.log ?? quiet
       const app = create({ db, relay: noRelay, log, github: forge.github() })
@@ -34,7 +40,7 @@ export function gates() {
       const issue = await forge.person<{ id: number; number: number }>('POST', forge.issues, text, more.author)
       const run = await addRun(db, project, {
         state: 'waiting_approval',
-        manifest: { gate: { ...POLICY, ...more.policy } },
+        manifest: { gate: { ...POLICY, ...more.policy }, ...(more.revise && { revise: more.revise }) },
         columns: { subject_number: issue.number, subject_id: String(issue.id), ...more.columns },
         texts: { instructions: 'Do it.', content: canonicalJson({ ...text, comments: [] }), outputSchema: '{}' },
       })
