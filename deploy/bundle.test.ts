@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { bundle, crashPoints, units } from './bundle.ts'
+import { bundle, crashPoints, units, type Unit } from './bundle.ts'
 
 let folder: string
 
@@ -84,4 +84,21 @@ test('a module that is loaded when it is asked for is a file of its own and no p
 
   const early = await bundleOf('reconciler', `import { made } from './later.ts'\nconsole.log(made())`)
   expect(early.problems).toContainEqual(expect.stringMatching(/^holds prom-client, which /))
+})
+
+test('tracing is in no start: its file is loaded where a collector is named, and works as it is bundled', async () => {
+  const unit = units().find(({ name }) => name === 'webhook-gateway') as Unit
+  const { apart, problems } = await bundle(unit, folder)
+  expect(problems).toEqual([])
+  expect(apart?.map(({ file }) => file)).toContain('otlp.js')
+  const script = `const { otlpTracing } = await import('${join(folder, unit.name, 'otlp.js')}')
+    const tracing = otlpTracing('test', 1)
+    const span = tracing.start({ name: 'x', kind: 'server' })
+    span.end()
+    await tracing.flush()
+    process.stdout.write(span.traceparent)
+    process.exit(0)`
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' }
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { env, encoding: 'utf8' })
+  expect(stdout).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
 })

@@ -31,6 +31,10 @@ export const common = {
   DATABASE_URL: v.pipe(v.string(), v.startsWith('postgres')),
   BROKER_URL: BaseUrl,
   LOG_LEVEL: v.optional(v.picklist(['silent', 'debug', 'info', 'warn', 'error']), 'info'),
+  // OpenTelemetry's own names; its exporter reads the other ones, such as headers, by itself.
+  OTEL_EXPORTER_OTLP_ENDPOINT: v.optional(v.string()),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: v.optional(v.string()),
+  OTEL_TRACES_SAMPLER_ARG: v.optional(v.pipe(v.string(), v.toNumber(), v.minValue(0), v.maxValue(1))),
 }
 
 /** What a function that talks to the forge is told besides: the API's root and where its credentials are mounted. */

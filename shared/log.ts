@@ -1,5 +1,6 @@
 import pino from 'pino'
 import { findTokens } from '#shared/secret-scan/patterns.ts'
+import { currentTrace, traceIdOf } from '#shared/telemetry/trace.ts'
 
 /** JSON lines on stdout; `function` is the folder, the Knative Service and the image. */
 export type Log = pino.Logger
@@ -18,6 +19,11 @@ export function createLog(name: string, level: (typeof LOG_LEVELS)[number], dest
     level,
     base: { function: name },
     timestamp: pino.stdTimeFunctions.isoTime,
+    // From a line to its trace.
+    mixin() {
+      const trace = currentTrace()
+      return trace === undefined ? {} : { trace: traceIdOf(trace) }
+    },
     serializers: { err: (error: unknown) => errorFacts(error) },
   }
   return destination === undefined ? pino(options) : pino(options, destination)

@@ -57,7 +57,9 @@ export async function startProcesses(
 export function environment(name: FunctionName, options: FunctionsOptions): Record<string, string> {
   const { databaseUrl, auditDatabaseUrl, brokerUrl, ports, forge, secretsDir, model, tokenKey, launcher, logLevel } =
     options
+  const telemetry = Object.entries(process.env).filter(([variable]) => variable.startsWith('OTEL_'))
   const common = {
+    ...(Object.fromEntries(telemetry) as Record<string, string>),
     HOST: '127.0.0.1',
     PORT: String(ports[name]),
     DATABASE_URL: name === 'audit-sink' ? auditDatabaseUrl : databaseUrl,

@@ -1,3 +1,4 @@
+import { startTracing } from '#shared/telemetry/trace.ts'
 import { eventuallyOver } from './follow.ts'
 import { askForApproval } from './approve.ts'
 import { asPerson, createDemo } from './demo.ts'
@@ -46,6 +47,8 @@ try {
       ? 'No OPENAI_API_KEY is set: a scripted model plays the engineer. Everything else is real.'
       : `Model: ${options.model.url}`,
   )
+  const { OTEL_EXPORTER_OTLP_ENDPOINT } = process.env
+  if (!options.processes) await startTracing('codex-k8s', { OTEL_EXPORTER_OTLP_ENDPOINT })
   stack = await startStack(options, story.say, story.logTo)
   const running = stack
   void stack.broken.then((reason) => stop(1, reason))

@@ -7,6 +7,7 @@ import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
 import { createGitHub } from '#shared/forge/github/client.ts'
 import { createLog } from '#shared/log.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
+import { startTracing } from '#shared/telemetry/trace.ts'
 import { create } from './app.ts'
 
 const env = readEnv(v.object({ ...common, ...forge }))
@@ -17,6 +18,7 @@ const auth = readGitHubAuth(env.FORGE_AUTH_DIR)
 const pace = sharedPace(db, env.GITHUB_URL)
 const github = createGitHub({ instance: env.GITHUB_URL, auth, log, pace })
 
+await startTracing('change-publisher', env)
 await serve(create({ canaries: [auth.kind === 'token' ? auth.token : auth.privateKey] }, { db, relay, log, github }), {
   port: env.PORT,
   host: env.HOST,

@@ -9,6 +9,7 @@ import { createLog } from '#shared/log.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
 import { defaultWorkflow } from '#shared/workflow/default-workflow.ts'
 import { Gates, withGates } from '#shared/workflow/gates.ts'
+import { startTracing } from '#shared/telemetry/trace.ts'
 import { create } from './app.ts'
 
 const List = v.pipe(
@@ -24,6 +25,7 @@ const pace = sharedPace(db, env.GITHUB_URL)
 const github = createGitHub({ instance: env.GITHUB_URL, auth: readGitHubAuth(env.FORGE_AUTH_DIR), log, pace })
 const workflow = withGates(await defaultWorkflow(), env.GATES)
 
+await startTracing('label-router', env)
 await serve(create({ workflow, models: env.MODELS, model: env.MODEL }, { db, relay, log, github }), {
   port: env.PORT,
   host: env.HOST,

@@ -9,6 +9,7 @@ import type { Emission } from '#shared/outbox/write.ts'
 import { endRun } from '#shared/run/transition.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { opens } from '#shared/workflow/gate.ts'
+import { currentTrace } from '#shared/telemetry/trace.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import type { Deps, Intent, Look, Which } from './handler.ts'
 import { history, targets } from './history.ts'
@@ -62,7 +63,13 @@ export function store(db: Db): Omit<Deps, 'forge' | 'workflow' | 'models' | 'mod
         : ({ state: 'waiting_approval', type: EVENT_TYPES.stageRequested } as const)
       const run = await tx
         .insertInto('runs')
-        .values({ ...columns(intent), state: start.state, bundle_digest: digest, change_id: change.id })
+        .values({
+          ...columns(intent),
+          traceparent: currentTrace() ?? null,
+          state: start.state,
+          bundle_digest: digest,
+          change_id: change.id,
+        })
         .returningAll()
         .executeTakeFirstOrThrow()
       const links = await tx
@@ -128,6 +135,7 @@ async function refuse(writer: Writer, intent: Intent, reason: ReasonCode, detail
     .insertInto('runs')
     .values({
       ...columns({ ...intent, subject: askedOn }),
+      traceparent: currentTrace() ?? null,
       state: 'refused',
       reason,
       detail: detail?.slice(0, 500) ?? null,

@@ -7,6 +7,7 @@ import type { App } from '#shared/edge/serve.ts'
 import { verifyToken, type AttemptRef } from '#shared/job/token.ts'
 import type { Log } from '#shared/log.ts'
 import type { Relay } from '#shared/outbox/relay.ts'
+import { inRunSpan } from '#shared/run/trace.ts'
 import { modelGateway } from './handler.ts'
 import { openAttempt } from './limits.ts'
 import { askModel } from './model.ts'
@@ -70,8 +71,10 @@ export function create(config: Config, clients: { db: Db; relay: Relay; log: Log
     })
   })
   const tooLarge = () => problem({ status: 413, code: 'request_too_large', title: 'Request too large' })
-  app.post('/v1/responses', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }), async (c) =>
-    respond(c.get('ref'), await c.req.text(), c.req.raw.signal),
+  app.post('/v1/responses', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }), (c) =>
+    inRunSpan(db, c.get('ref').run, 'POST /v1/responses', async () =>
+      respond(c.get('ref'), await c.req.text(), c.req.raw.signal),
+    ),
   )
 
   app.notFound(() => problem({ status: 404, code: 'not_found', title: 'Not found' }))

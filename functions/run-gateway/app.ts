@@ -14,6 +14,7 @@ import { MAX_BLOB_BYTES, Progress, ResultManifest } from '#shared/job/result.ts'
 import { mintToken, verifyToken, type AttemptRef } from '#shared/job/token.ts'
 import type { Log } from '#shared/log.ts'
 import type { Relay } from '#shared/outbox/relay.ts'
+import { inRunSpan } from '#shared/run/trace.ts'
 import { scan } from '#shared/secret-scan/scan.ts'
 import { schemaProblems } from '#shared/schema-problems.ts'
 import { proxyGit } from './git.ts'
@@ -108,7 +109,7 @@ export function create(
     if (ref === undefined) return unauthorized()
     const result = parse(ResultManifest, await json(c))
     if (holdsToken(ref, stringsIn(result))) return tokenInside()
-    const outcome = await deps.saveResult(ref, result)
+    const outcome = await inRunSpan(db, ref.run, 'POST /v1/result', () => deps.saveResult(ref, result))
     log.info({ run: ref.run, attempt: ref.attempt, outcome }, 'result')
     if (outcome === 'accepted' || outcome === 'repeated') return c.body(null, 202)
     if (outcome === 'unknown_blob')
@@ -152,7 +153,7 @@ export function create(
             title: 'This attempt may not speak any more',
             detail: 'Stop: nothing of it will be used.',
           })
-        : handle(c, attempt)
+        : inRunSpan(db, ref.run, `${c.req.method} ${c.req.routePath}`, () => handle(c, attempt))
     }
   }
 

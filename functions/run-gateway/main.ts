@@ -7,6 +7,7 @@ import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
 import { createGitHub } from '#shared/forge/github/client.ts'
 import { createLog } from '#shared/log.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
+import { startTracing } from '#shared/telemetry/trace.ts'
 import { create } from './app.ts'
 
 const env = readEnv(
@@ -18,6 +19,7 @@ const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 1_500 })
 const pace = sharedPace(db, env.GITHUB_URL)
 const github = createGitHub({ instance: env.GITHUB_URL, auth: readGitHubAuth(env.FORGE_AUTH_DIR), log, pace })
 
+await startTracing('run-gateway', env)
 await serve(create({ tokenKey: env.RUN_TOKEN_KEY, gitUrl: env.GIT_URL }, { db, relay, log, github }), {
   port: env.PORT,
   host: env.HOST,

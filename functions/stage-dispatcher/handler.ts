@@ -5,6 +5,8 @@ import type { Delivered } from '#shared/events/delivered.ts'
 import { EVENT_TYPES, RunEvent } from '#shared/events/types.ts'
 import type { Handler, Settlement, Writer } from '#shared/outbox/deliver.ts'
 import { RetryLater } from '#shared/errors.ts'
+import { traceOfRun } from '#shared/run/trace.ts'
+import { inSpan, type SpanOptions } from '#shared/telemetry/trace.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import { oneByOne } from '#shared/one-by-one.ts'
 import { judge, type OpenAttempt } from './decide.ts'
@@ -124,6 +126,12 @@ async function judgeAttempt(deps: Deps, { run, attempt, name }: Due) {
   return { written, movedOn }
 }
 
+/** Whoever's event made room for it, the Job belongs to its own run's trace. */
+function spanOf({ run, attempt }: Intended): SpanOptions {
+  const attributes = { 'faas.name': 'stage-dispatcher', 'codex_k8s.run': run.id, 'codex_k8s.attempt': attempt.attempt }
+  return { name: 'create Job', kind: 'client', parent: traceOfRun(run), attributes }
+}
+
 /** Intent first, then the Job, then the record of it: at every arrow a crash leaves something that can be found by name. */
 async function launch(deps: Deps, project: string) {
   const { intended, written } = await deps.intend(project)
@@ -147,7 +155,7 @@ async function launch(deps: Deps, project: string) {
     await oneByOne(intended, async (intent) => {
       // Its agent has spoken to us: the Job was there once. If it is gone it is lost, never silently created again.
       if (intent.attempt.last_seen_at !== null && (await deps.launcher.get(intent.job.name)) === undefined) return
-      created.push({ intent, outcome: await deps.launcher.create(intent.job) })
+      created.push({ intent, outcome: await inSpan(spanOf(intent), () => deps.launcher.create(intent.job)) })
       crashPoint('dispatcher.after-create')
     })
   } catch (error) {

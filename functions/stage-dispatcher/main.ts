@@ -4,6 +4,7 @@ import { serve } from '#shared/edge/serve.ts'
 import { BaseUrl, common, readEnv, TokenKey } from '#shared/env.ts'
 import { createLog } from '#shared/log.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
+import { startTracing } from '#shared/telemetry/trace.ts'
 import { create } from './app.ts'
 import { processLauncher } from './process-launcher.ts'
 
@@ -43,6 +44,7 @@ const launcher = processLauncher({
   knockUrl: env.KNOCK_URL,
 })
 
+await startTracing('stage-dispatcher', env)
 await serve(create({ tokenKey: env.RUN_TOKEN_KEY }, { db, relay, log, launcher }), {
   port: env.PORT,
   host: env.HOST,

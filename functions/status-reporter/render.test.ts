@@ -28,6 +28,7 @@ const run: Row<'runs'> = {
   bundle_digest: null,
   change_id: null,
   ahead: null,
+  traceparent: null,
   created_at: at,
   updated_at: at,
 }

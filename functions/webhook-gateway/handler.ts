@@ -4,6 +4,7 @@ import { problem } from '#shared/edge/problem.ts'
 import { RetryLater } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import type { Leased, Relay } from '#shared/outbox/relay.ts'
+import { inSpan } from '#shared/telemetry/trace.ts'
 import { readBody } from './body.ts'
 import { decide, type Decision, type Project } from './decide.ts'
 import { extensionsOf } from './extensions.ts'
@@ -100,19 +101,24 @@ export function webhookGateway({ storage, secrets, relay, log }: Deps) {
     // Until the forge has the new secret this line keeps coming; then the old one may go.
     if (key === 'previous') log.warn(about, 'signed with the previous secret')
 
-    const decision = await understand(hook, event, bytes)
-    const stored = await storage.save({ hook, deliveryId, event, bytes, digest: sha256(bytes) }, decision)
-    crashPoint('gateway.after-commit')
-    await relay.after(stored.unsent)
-    const { state, reason, duplicate } = stored
-    log.info(
-      { ...about, project: decision.projectId, bytes: bytes.length, state, reason, duplicate },
-      'delivery stored',
-    )
-    crashPoint('gateway.before-answer')
-    // The forge shows this to the hook's owner, who has proved to be one.
-    const answer = JSON.stringify({ state, ...(reason === null ? {} : { reason }), duplicate })
-    return new Response(answer, { status: 202, headers: { 'content-type': 'application/json' } })
+    // The trace begins here, and never with what the sender says of one: what is not authentic makes none.
+    const route = { 'faas.name': 'webhook-gateway', 'http.route': '/hooks/github/:hook' }
+    return inSpan({ name: 'receive webhook', kind: 'server', attributes: route }, async (span) => {
+      const decision = await understand(hook, event, bytes)
+      const stored = await storage.save({ hook, deliveryId, event, bytes, digest: sha256(bytes) }, decision)
+      crashPoint('gateway.after-commit')
+      await relay.after(stored.unsent)
+      const { state, reason, duplicate } = stored
+      log.info(
+        { ...about, project: decision.projectId, bytes: bytes.length, state, reason, duplicate },
+        'delivery stored',
+      )
+      span?.set({ 'codex_k8s.state': state, 'codex_k8s.duplicate': duplicate })
+      crashPoint('gateway.before-answer')
+      // The forge shows this to the hook's owner, who has proved to be one.
+      const answer = JSON.stringify({ state, ...(reason === null ? {} : { reason }), duplicate })
+      return new Response(answer, { status: 202, headers: { 'content-type': 'application/json' } })
+    })
   }
 
   async function understand(hook: Hook, event: string, bytes: Buffer): Promise<Decision> {

@@ -5,6 +5,7 @@ import { common, readEnv } from '#shared/env.ts'
 import { createLog } from '#shared/log.ts'
 import { post } from '#shared/outbox/post.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
+import { startTracing } from '#shared/telemetry/trace.ts'
 import { create } from './app.ts'
 import { createBreaker } from './breaker.ts'
 
@@ -19,6 +20,7 @@ const log = createLog('webhook-gateway', env.LOG_LEVEL)
 const db = connect(env.DATABASE_URL, { name: 'webhook-gateway' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 300, post: createBreaker(post) })
 
+await startTracing('webhook-gateway', env)
 await serve(create({ secretsDir: env.SECRETS_DIR, trustedProxies: env.TRUSTED_PROXIES }, { db, relay, log }), {
   port: env.PORT,
   host: env.HOST,

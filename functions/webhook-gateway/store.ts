@@ -6,6 +6,7 @@ import { transaction, type Tx } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import { grouped } from '#shared/grouped.ts'
 import { emitAll, type Emission } from '#shared/outbox/write.ts'
+import { currentTrace } from '#shared/telemetry/trace.ts'
 import type { Decision, Project } from './decide.ts'
 import type { Hook, Received, Stored, Storage } from './handler.ts'
 
@@ -25,6 +26,8 @@ const inboxColumns = [
 interface Judged {
   readonly received: Received
   readonly decision: Decision
+  /** Of the request it came in; what is written together belongs to several. */
+  readonly traceparent: string | undefined
 }
 
 /** Bytes of the bodies in one transaction, so that small deliveries do not wait long behind large ones. */
@@ -56,7 +59,7 @@ export function store(db: Db): Storage {
         .where('installation_id', '=', installationId)
         .executeTakeFirst()
     },
-    save: (received, decision) => save({ received, decision }),
+    save: (received, decision) => save({ received, decision, traceparent: currentTrace() }),
     waitedMs: () => Math.max(hooks.waitedMs(), saves.waitedMs()),
   }
 }
@@ -147,13 +150,13 @@ async function insert(tx: Tx, group: readonly Judged[]) {
 
 /** What the delivery says; of one that is set aside only the ledger hears, because nobody acts on it. */
 function emissionOf({ row, judged }: Awaited<ReturnType<typeof insert>>[number]): Emission {
-  const { decision } = judged
+  const { decision, traceparent } = judged
   const rows = { inbox: [row] }
   if (decision.kind === 'quarantine') {
     return {
       type: EVENT_TYPES.webhookQuarantined,
       subject: `inbox/${row.id}`,
-      extensions: { provider: 'github', project: row.project_id ?? undefined },
+      extensions: { provider: 'github', project: row.project_id ?? undefined, traceparent },
       data: { inbox: row.id, reason: row.reason },
       rows,
     }
@@ -161,16 +164,16 @@ function emissionOf({ row, judged }: Awaited<ReturnType<typeof insert>>[number])
   const { extensions, attributes } = decision
   const { source, type, subject, time } = attributes
   const forge = { inboxId: row.id, source, id: row.delivery_id, time }
-  return { type, subject, extensions, data: null, rows, forge }
+  return { type, subject, extensions: { ...extensions, traceparent }, data: null, rows, forge }
 }
 
 /**
  * A group that failed for one of its rows is written row by row, each in a transaction of its own: one never fails the
  * others. Anything else than a row that cannot be written is no reason to try again.
  */
-async function alone(db: Db, { received, decision }: Judged, error: unknown): Promise<Stored | undefined> {
+async function alone(db: Db, { received, decision, traceparent }: Judged, error: unknown): Promise<Stored | undefined> {
   if (!isAboutARow(error)) throw error
-  const one = (each: Decision) => write(db, [{ received, decision: each }]).then(([stored]) => stored)
+  const one = (each: Decision) => write(db, [{ received, decision: each, traceparent }]).then(([stored]) => stored)
   return one(decision).catch((own: unknown) => {
     if (!isEventIdTaken(own)) throw own
     // Another hook's row is this event already: kept, but not published a second time.
@@ -182,7 +185,7 @@ async function alone(db: Db, { received, decision }: Judged, error: unknown): Pr
  * The same id again. With the same body it is the forge repeating itself, and what has not reached the broker yet goes
  * along. Another body under a used id would be lost without a trace; it is set aside under an id no sender can use.
  */
-async function repeated(db: Db, { received, decision }: Judged): Promise<Stored> {
+async function repeated(db: Db, { received, decision, traceparent }: Judged): Promise<Stored> {
   const before = await db
     .selectFrom('inbox')
     .leftJoin('outbox', (join) => join.onRef('outbox.inbox_id', '=', 'inbox.id').on('outbox.sent_at', 'is', null))
@@ -197,7 +200,7 @@ async function repeated(db: Db, { received, decision }: Judged): Promise<Stored>
   const reason = 'delivery_id_reused'
   const deliveryId = `${received.deliveryId} ${received.digest}`
   const aside = { kind: 'quarantine', projectId: decision.projectId, reason } as const
-  const [stored] = await write(db, [{ received: { ...received, deliveryId }, decision: aside }])
+  const [stored] = await write(db, [{ received: { ...received, deliveryId }, decision: aside, traceparent }])
   return stored ?? { state: 'quarantined', reason, duplicate: true, unsent: [] }
 }
 

@@ -140,6 +140,8 @@ export interface Database {
     bundle_digest: string | null
     change_id: string | null
     ahead: Generated<number | null>
+    /** W3C trace context of what created it. */
+    traceparent: string | null
     created_at: Default<Time>
     updated_at: Default<Time>
   }

@@ -11,6 +11,7 @@ import type { Log } from '#shared/log.ts'
 import { deliver, findDelivery, type Handler } from '#shared/outbox/deliver.ts'
 import { deliverOverdue } from '#shared/outbox/overdue.ts'
 import type { Relay } from '#shared/outbox/relay.ts'
+import { inTrace } from '#shared/telemetry/trace.ts'
 
 /** Largest event, bytes: 60 KiB of data and its attributes, with room. */
 const MAX_EVENT_BYTES = 1024 * 1024
@@ -37,6 +38,7 @@ export interface EventAppOptions {
  */
 export function eventApp({ consumer, db, relay, log, handle, sweep, close }: EventAppOptions): App {
   const app = new Hono()
+  const answer = (error: Error) => (isFault(error) ? answerFault(error, log) : answerError(error, log))
 
   // Counting makes a web stream of the body; what has a length needs none, because the parser takes no more than that.
   const counted = bodyLimit({
@@ -52,13 +54,20 @@ export function eventApp({ consumer, db, relay, log, handle, sweep, close }: Eve
       const found = await findDelivery(db, consumer, ref)
       if (found === undefined) throw new PermanentError('no such event was written by this platform')
       if (found.state !== 'pending') return c.body(null, 202)
-      const { outcome, written } = await deliver(db, consumer, found.outboxId, handle)
-      await relay.after(written)
-      log.info(
-        { eventId: ref.id, eventType: attributes['type'], subject: attributes['subject'], outcome },
-        'event settled',
-      )
-      return c.body(null, 202)
+      // Answered inside, so that also the line about a failure finds its trace.
+      return inTrace(found.traceparent, async () => {
+        try {
+          const { outcome, written } = await deliver(db, consumer, found.outboxId, handle)
+          await relay.after(written)
+          log.info(
+            { eventId: ref.id, eventType: attributes['type'], subject: attributes['subject'], outcome },
+            'event settled',
+          )
+          return c.body(null, 202)
+        } catch (error) {
+          return answer(error as Error)
+        }
+      })
     },
   )
 
@@ -74,7 +83,7 @@ export function eventApp({ consumer, db, relay, log, handle, sweep, close }: Eve
   })
 
   app.notFound(() => problem({ status: 404, code: 'not_found', title: 'Not found' }))
-  app.onError((error) => (isFault(error) ? answerFault(error, log) : answerError(error, log)))
+  app.onError(answer)
   return {
     fetch: (request) => app.fetch(request),
     // A connection, and what the database has to read of its catalogue before the first look at these tables.

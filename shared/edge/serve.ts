@@ -2,6 +2,7 @@ import type { HttpBindings } from '@hono/node-server'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Log } from '#shared/log.ts'
+import { flushSpans, isTracing } from '#shared/telemetry/trace.ts'
 
 /** A function's app: what answers requests and what has to be let go at the end. */
 export interface App {
@@ -111,6 +112,7 @@ export async function listen(
       clearTimeout(cut)
       loop.close()
       await app.close()
+      await flushSpans()
     },
   }
 }
@@ -118,7 +120,14 @@ export async function listen(
 /** Node's Request and Response, with the client they are part of, cost more at a start than everything else of its HTTP. */
 async function loadListener(app: App) {
   const { requestListener } = await import('#shared/edge/request-listener.ts')
-  return requestListener(app)
+  if (!isTracing()) return requestListener(app)
+  const fetch: App['fetch'] = async (request, bindings) => {
+    const response = await app.fetch(request, bindings)
+    // Before the answer: after it nothing counts a request that is over, and the pod may go.
+    await flushSpans()
+    return response
+  }
+  return requestListener({ ...app, fetch })
 }
 
 /** Serves the app as a process: until SIGTERM or SIGINT, then drains and exits with 0. */

@@ -135,7 +135,7 @@ describe('a delivery', () => {
   test('is found by source and id of the event, by its own consumer only', async ({ db }) => {
     const id = await write(db)
     const source = '/codex-k8s/test'
-    expect(await findDelivery(db, consumer, { source, id })).toEqual({ outboxId: id, state: 'pending' })
+    expect(await findDelivery(db, consumer, { source, id })).toMatchObject({ outboxId: id, state: 'pending' })
     expect(await findDelivery(db, 'approval-gate', { source, id })).toBeUndefined()
     expect(await findDelivery(db, consumer, { source: '/codex-k8s/other', id })).toBeUndefined()
     expect(await findDelivery(db, consumer, { source, id: "' or 1=1 --" })).toBeUndefined()

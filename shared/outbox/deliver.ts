@@ -7,6 +7,7 @@ import type { Delivered, EventRef } from '#shared/events/delivered.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { Consumer } from '#shared/events/subscriptions.ts'
 import { emit, type Emission } from '#shared/outbox/write.ts'
+import { inSpan, type SpanOptions } from '#shared/telemetry/trace.ts'
 
 /** What a handler may write with: the open transaction, and `emit` for the events that follow from the change. */
 export interface Writer {
@@ -43,11 +44,12 @@ export async function findDelivery(
   db: Db,
   consumer: Consumer,
   ref: EventRef,
-): Promise<{ outboxId: string; state: string } | undefined> {
+): Promise<{ outboxId: string; state: string; traceparent: string | null } | undefined> {
   const row = await db
     .selectFrom('deliveries')
     .innerJoin('outbox', 'outbox.id', 'deliveries.outbox_id')
     .select(['outbox.id as outboxId', 'deliveries.state'])
+    .select(sql<string | null>`outbox.event #>> '{extensions,traceparent}'`.as('traceparent'))
     .where('outbox.source', '=', ref.source)
     .where('outbox.event_id', '=', ref.id)
     .where('deliveries.consumer', '=', consumer)
@@ -58,13 +60,31 @@ export async function findDelivery(
 /** Handles the event and settles the consumer's row: one transaction. A row that is settled already is left as it is. */
 export async function deliver(db: Db, consumer: Consumer, outboxId: string, handle: Handler): Promise<Delivery> {
   const event = await load(db, outboxId)
-  return lookAgain(async () => {
-    const settlement = await handle(event)
-    crashPoint('handle.before-transaction', consumer)
-    const delivery = await settle(db, consumer, outboxId, settlement)
-    crashPoint('handle.after-commit', consumer)
-    return delivery
-  })
+  return inSpan(spanOf(consumer, event), () =>
+    lookAgain(async () => {
+      const settlement = await handle(event)
+      crashPoint('handle.before-transaction', consumer)
+      const delivery = await settle(db, consumer, outboxId, settlement)
+      crashPoint('handle.after-commit', consumer)
+      return delivery
+    }),
+  )
+}
+
+/** Handled again it is another span in the same trace: the event says which. */
+function spanOf(consumer: Consumer, { type, id, extensions }: Delivered): SpanOptions {
+  return {
+    name: `process ${type}`,
+    kind: 'consumer',
+    parent: extensions['traceparent'],
+    attributes: {
+      'faas.name': consumer,
+      'messaging.operation.type': 'process',
+      'cloudevents.event_type': type,
+      'cloudevents.event_id': id,
+      'codex_k8s.run': extensions['run'],
+    },
+  }
 }
 
 /** Looks and writes, and looks again while the world moves in between: a `RetryLater` of 0 seconds, five times at most. */

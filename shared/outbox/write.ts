@@ -4,6 +4,7 @@ import type { Projection, recorded } from '#shared/db/projections.ts'
 import type { Row } from '#shared/db/schema.ts'
 import type { Tx } from '#shared/db/transaction.ts'
 import { consumersOf } from '#shared/events/subscriptions.ts'
+import { currentTrace } from '#shared/telemetry/trace.ts'
 
 /** Rows as they are after the change, by table: what state is rebuilt from. What the ledger does not keep may be left out. */
 export type ChangedRows = { readonly [T in Projection]?: readonly Omit<Row<T>, keyof (typeof recorded)[T]>[] }
@@ -89,7 +90,10 @@ function rowOf(producer: string, emission: Emission) {
   const { type, subject, data, forge } = emission
   const id = randomUUID()
   const extensions = Object.fromEntries(
-    Object.entries(emission.extensions).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    // The CloudEvents extension for distributed tracing: an event outlives the work that caused it.
+    Object.entries({ traceparent: currentTrace(), ...emission.extensions }).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    ),
   )
   const source = forge?.source ?? ownSource(producer)
   const eventId = forge?.id ?? emission.id ?? id

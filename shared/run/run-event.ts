@@ -1,6 +1,7 @@
 import type { Row } from '#shared/db/schema.ts'
 import type { PlatformType, RunEvent } from '#shared/events/types.ts'
 import type { ChangedRows, Emission } from '#shared/outbox/write.ts'
+import { traceOfRun } from '#shared/run/trace.ts'
 
 /** What one event of a run says beyond the run itself. */
 export interface Saying {
@@ -27,6 +28,7 @@ export function runEvent(type: PlatformType, run: Row<'runs'>, { rows, attempt, 
       repository: run.repository_id,
       run: run.id,
       stage: run.stage,
+      traceparent: traceOfRun(run),
       partitionkey: `${run.repository_id}#${run.subject_number}`,
     },
     data,

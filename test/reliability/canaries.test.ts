@@ -23,6 +23,7 @@ import {
   type Canaries,
   type Place,
 } from '../support/canaries.ts'
+import { startCollector } from '../support/collector.ts'
 import { test } from '../support/database.ts'
 import { expectNothingLost } from '../support/invariants.ts'
 import { spawnNode, type NodeProcess } from '../support/processes.ts'
@@ -67,6 +68,7 @@ async function startGuardedWorld(db: Db, databaseUrl: string) {
     'database password': new URL(databaseUrl).password,
   }
   const model = await startEchoingModel()
+  const collector = await startCollector()
   const world = await startWorld({
     db,
     databaseUrl,
@@ -74,6 +76,7 @@ async function startGuardedWorld(db: Db, databaseUrl: string) {
     modelKey: slots['model key'],
     tokenKey: slots['token key'],
     agent: 'hostile-agent.ts',
+    collectorUrl: collector.url,
     logLevel: 'debug',
   })
   writeFileSync(join(world.secretsDir, 'previous'), slots['previous webhook secret'])
@@ -87,6 +90,7 @@ async function startGuardedWorld(db: Db, databaseUrl: string) {
   return {
     world,
     model,
+    collector,
     slots,
     answers,
     /** A request whose whole answer is kept. */
@@ -135,12 +139,13 @@ async function attemptTokens(db: Db, { slots }: GuardedWorld): Promise<Canaries>
 }
 
 /** Everything anybody could read without being the agent or the operator. */
-async function publicPlaces(db: Db, { world, answers, log }: GuardedWorld): Promise<Place[]> {
+async function publicPlaces(db: Db, { world, collector, answers, log }: GuardedWorld): Promise<Place[]> {
   const metrics = await (await fetch(`${world.url('reconciler')}/metrics`)).text()
   return [
     { name: 'log', text: log() },
     { name: 'answers', text: answers.join('\n') },
     { name: 'metrics', text: metrics },
+    { name: 'spans', text: collector.text() },
     { name: 'ledger of the broker', text: JSON.stringify(world.broker.ledger.entries) },
     ...(await databasePlaces(db)),
     ...(await forgePlaces(world)),
@@ -281,6 +286,7 @@ describe('X12', { timeout: 180_000 }, () => {
       { state: 'succeeded', reason: null },
     ])
     expect(model.asked()).toBeGreaterThan(6)
+    expect(guarded.collector.spans.filter(({ status }) => status === 2).length).toBeGreaterThan(3)
     const quarantined = await db
       .selectFrom('deliveries')
       .select('consumer')
@@ -293,6 +299,8 @@ describe('X12', { timeout: 180_000 }, () => {
       expect(log).toContain(line)
     const faults = await world.forgeLedger('fault')
     expect(new Set(faults.map(({ path }) => String(path))).size).toBeGreaterThanOrEqual(7)
+    // Set by hand above, so no event tells of it.
+    await db.updateTable('hooks').set({ previous_secret_name: null, previous_until: null }).execute()
     await expectNothingLost(db)
 
     const platform = await platformSecrets(guarded)

@@ -50,6 +50,7 @@ function mayImportFunctions(path: string): boolean {
 const layers: Readonly<Record<string, number>> = {
   '': 0,
   'secret-scan': 0,
+  telemetry: 0,
   events: 1,
   workflow: 1,
   job: 1,
@@ -96,6 +97,9 @@ const alone: Readonly<Record<string, string>> = {
     'the protocol; the way back out of quarantine, for the command and who asks for it by HTTP',
   'shared/outbox/deliver.ts#lookAgain': 'the protocol; a decision that a person sends is written like a delivery',
   'shared/outbox/overdue.ts#deliverOverdue': 'the protocol; the edge of every consumer calls it',
+  'shared/telemetry/otlp.ts#otlpTracing': 'the one implementation of Tracing; loaded by name, only where it is wanted',
+  'shared/telemetry/trace.ts#inTrace': 'the other half of inSpan; the edge of every consumer calls it',
+  'shared/telemetry/trace.ts#flushSpans': 'the other half of inSpan; whoever listens awaits it before an answer',
   'shared/workflow/protected-paths.ts#protectedPaths': 'data of the workflow, apart for its reasons',
   'shared/env.ts#Port': 'part of common; the stand-in for a model listens, too',
   'shared/job/result.ts#MAX_CHANGED_PATHS': 'a limit of the protocol between the platform and the agent',

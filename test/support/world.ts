@@ -48,6 +48,8 @@ export interface WorldOptions {
   readonly tokenKey?: string
   /** The agent's script below `test/support/`, when it is not the ordinary stub. */
   readonly agent?: string
+  /** Where spans go, if anybody wants them. */
+  readonly collectorUrl?: string
   /** Default `warn`. */
   readonly logLevel?: FunctionsOptions['logLevel']
 }
@@ -184,6 +186,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     const env = {
       FUNCTIONS: JSON.stringify({ ...functionsOptions, ports }),
       ...(crashPoint !== undefined && { CRASH_POINT: crashPoint }),
+      ...(options.collectorUrl !== undefined && { OTEL_EXPORTER_OTLP_ENDPOINT: options.collectorUrl }),
     }
     functions = spawnNode(options.functions ?? inject('functions'), { env })
     await functions.waitForLine(/"ready":true/)

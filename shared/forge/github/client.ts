@@ -4,6 +4,7 @@ import { throttling } from '@octokit/plugin-throttling'
 import { PermanentError, RetryLater } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
 import { SILENCE, type Pace } from '#shared/pace.ts'
+import { inSpan } from '#shared/telemetry/trace.ts'
 import { numeric } from './address.ts'
 import type { RepositoryRef } from './address.ts'
 import { appTokens } from './app-token.ts'
@@ -125,6 +126,16 @@ export function createGitHub(options: {
         const seconds = await pace.silence(id, limit.seconds).catch(() => limit.seconds ?? SILENCE.unnamed)
         throw new RetryLater(`${what}: rate limited`, { seconds: Math.ceil(seconds) })
       }
+    })
+    octokit.hook.wrap('request', (request, parameters) => {
+      // The template of the path: what fills it is the repository's.
+      const { method, url } = parameters
+      const attributes = { 'http.request.method': method, 'url.template': url }
+      return inSpan({ name: `${method} ${url}`, kind: 'client', attributes }, async (span) => {
+        const response = await request(parameters)
+        span?.set({ 'http.response.status_code': response.status })
+        return response
+      })
     })
     return octokit
   }
