@@ -5,13 +5,17 @@ import { waitingRun } from '../../functions/approval-gate/testing/concurrent.ts'
 import type * as Gate from '../../functions/approval-gate/testing/concurrent.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { transaction } from '#shared/db/transaction.ts'
+import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { ApprovalPolicy } from '#shared/job/bundle.ts'
+import type * as Transition from '#shared/run/transition.ts'
 import { addRun, runNow } from '#shared/run/testing/rows.ts'
 import { playWith, playWithout, type Guard, type Stage } from '../support/mutation.ts'
 
 const gate = 'functions/approval-gate/testing/concurrent.ts'
 const decide = 'functions/approval-gate/decide.ts'
 const record = 'functions/approval-gate/record.ts'
+const handler = 'functions/approval-gate/handler.ts'
+const transition = 'shared/run/transition.ts'
 const capacity = 'functions/stage-dispatcher/capacity.ts'
 const consume = 'functions/stage-dispatcher/approval.ts'
 
@@ -98,6 +102,32 @@ const guards: readonly Guard[] = [
       ],
     ],
     fails: /state of another bundle/,
+  },
+  {
+    guard: 'P-3: a label approves only what the comment showed before',
+    scenario: unseen,
+    file: decide,
+    edits: [["if (!question.shown) return refused('not_shown')", '']],
+    fails: /state of what nobody was shown/,
+  },
+  {
+    guard: 'P-11: a comment counts as the forge shows it now',
+    scenario: takenBack,
+    file: handler,
+    edits: [['now.body !== comment.body || now.edited ||', '']],
+    fails: /state after a comment that was edited/,
+  },
+  {
+    guard: 'an approval ends with its run',
+    scenario: withdrawn,
+    file: transition,
+    edits: [
+      [
+        ".where('state', '=', 'pending') .returningAll() .execute()",
+        ".where('state', '=', 'denied').returningAll().execute()",
+      ],
+    ],
+    fails: /state of what nobody waits for/,
   },
   {
     guard: 'I4: a run with a gate starts under an approval only',
@@ -224,6 +254,35 @@ async function otherBundle(stage: Stage): Promise<void> {
     .decide(run, 'w2001', 'approve')
     .catch(() => {})
   expect(await stateOf(stage.db), 'state of another bundle').toBe('pending')
+}
+
+async function unseen(stage: Stage): Promise<void> {
+  const { replica, run, project } = await world(stage)
+  const same = replica(stage.db)
+  await same.label(project, run, 'w2001')
+  await stage.db
+    .insertInto('comments')
+    .values({ run_id: run.id, approval_digest: run.bundle_digest, approval_shown_at: '2026-01-02T03:04:05Z' })
+    .execute()
+  await same.label(project, run, 'w2002')
+  expect(await stateOf(stage.db), 'state of what nobody was shown').toBe('pending')
+  await stage.db.updateTable('comments').set({ approval_shown_at: '2026-01-02T03:04:04Z' }).execute()
+  await same.label(project, run, 'w2003')
+  expect(await stateOf(stage.db), 'state of what was shown').toBe('approved')
+}
+
+async function takenBack(stage: Stage): Promise<void> {
+  const { replica, run, project } = await world(stage)
+  await replica(stage.db).comment(project, run, 'w2001', 'approve', 'Looks good.')
+  expect(await stateOf(stage.db), 'state after a comment that was edited').toBe('pending')
+}
+
+async function withdrawn({ db, load }: Stage): Promise<void> {
+  const { endRun } = await load<typeof Transition>(transition)
+  const { run } = await waitingRun(db)
+  const end = { state: 'cancelled', type: EVENT_TYPES.runCancelled, reason: 'label_removed' } as const
+  await transaction(db, (tx) => endRun({ tx, emit: async () => {} }, run.id, end))
+  expect(await stateOf(db), 'state of what nobody waits for').toBe('withdrawn')
 }
 
 async function starts(stage: Stage, how: 'other' | 'used' | 'late' | undefined): Promise<void> {

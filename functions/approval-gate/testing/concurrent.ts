@@ -41,7 +41,7 @@ export function replica(db: Db, meanwhile: (login: string) => Promise<unknown> =
       edited: false,
       viaApp: false,
     }),
-    labelEvent: async () => undefined,
+    labelEvent: async (_number, _label, actorId) => ({ id: actorId, createdAt: new Date(AT) }),
   })
   const person = async (token: string) => ({ id: token.replace(/\D/g, ''), login: token, type: 'User' })
   const deps = { ...store(db), forge, person, relay: noRelay, log: quiet }
@@ -66,13 +66,30 @@ export function replica(db: Db, meanwhile: (login: string) => Promise<unknown> =
       })
       return { status: response.status, ...((await response.json()) as { code?: string; state: string }) }
     },
-    /** Decides by a comment: what became of its event. */
-    async comment(project: Row<'projects'>, run: Row<'runs'>, login: string, decision: 'approve' | 'deny') {
+    /** Approves by a label that was set at 03:04:05 on 2 January 2026: what became of its event. */
+    async label(project: Row<'projects'>, run: Row<'runs'>, login: string) {
+      const event = {
+        action: 'labeled',
+        issue: { id: run.subject_number * 10, number: run.subject_number, updated_at: AT },
+        label: { name: 'approve:dev' },
+        sender: { id: Number(login.replace(/\D/g, '')), login, type: 'User' },
+      }
+      const how = { extensions: { labelgroup: 'approval' } }
+      return post(events, db, 'approval-gate', await receive(db, project, event, how))
+    },
+    /** Decides by a comment, which the forge shows as it was or another way by now: what became of its event. */
+    async comment(
+      project: Row<'projects'>,
+      run: Row<'runs'>,
+      login: string,
+      decision: 'approve' | 'deny',
+      now?: string,
+    ) {
       const body = decision === 'approve' ? `/approve ${(run.bundle_digest ?? '').slice(0, 12)}` : '/deny no'
       const user = { id: Number(login.replace(/\D/g, '')), login, type: 'User' }
       // The author's number stands at the end, where the forge above finds it.
       const id = `${Math.floor(Math.random() * 1e9) + 1}${String(user.id).padStart(4, '0')}`
-      comments.set(id, body)
+      comments.set(id, now ?? body)
       const event = {
         action: 'created',
         issue: { id: run.subject_number * 10, number: run.subject_number, updated_at: AT },
