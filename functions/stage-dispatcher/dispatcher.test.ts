@@ -3,12 +3,15 @@ import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
 import { connect, type Db } from '#shared/db/connect.ts'
 import type { Row, RunState } from '#shared/db/schema.ts'
+import { transaction } from '#shared/db/transaction.ts'
 import { sha256 } from '#shared/digest.ts'
 import { noRelay, post, quiet, sweep } from '#shared/edge/testing/post.ts'
 import { RetryLater } from '#shared/errors.ts'
 import { EVENT_TYPES, type PlatformType } from '#shared/events/types.ts'
 import type { Manifest } from '#shared/job/bundle.ts'
 import { verifyToken } from '#shared/job/token.ts'
+import { emit } from '#shared/outbox/write.ts'
+import { runEvent } from '#shared/run/run-event.ts'
 import { addAttempt, addProject, addRun, runNow, saidOf, say } from '#shared/run/testing/rows.ts'
 import { create } from './app.ts'
 import { jobName } from './job-name.ts'
@@ -74,6 +77,17 @@ describe('capacity', () => {
 
     await approve(first as NonNullable<typeof first>, EVENT_TYPES.runFinished)
     expect(launcher.created.map(({ run }) => run)).toEqual([first?.id, second?.id])
+  })
+
+  test('an agent that has handed in its result is stopped, should it go on', async ({ db }) => {
+    const { app, approve, launcher } = dispatcher(db)
+    const { run } = await queue(db, 1, 1)
+    await approve(run)
+    const finished = await transaction(db, (tx) =>
+      emit(tx, 'run-gateway', runEvent(EVENT_TYPES.runFinished, run, { rows: {}, attempt: 1 })),
+    )
+    await post(app, db, 'stage-dispatcher', finished)
+    expect(launcher.stopped).toEqual([jobName(run.id, 1)])
   })
 
   test('a disconnected repository starts nothing', async ({ db }) => {

@@ -10,6 +10,7 @@ import { inSpan, type SpanOptions } from '#shared/telemetry/trace.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import { oneByOne } from '#shared/one-by-one.ts'
 import { judge, type OpenAttempt } from './decide.ts'
+import { jobName } from './job-name.ts'
 import type { Created, Job, Launcher } from './launcher.ts'
 
 /** An attempt whose Job is to be created, or found. */
@@ -57,7 +58,9 @@ export interface Deps {
 /** An approval or freed capacity starts what fits; a cancelled run's Job is stopped. */
 export function stageDispatcher(deps: Deps): Handler {
   return async (event: Delivered): Promise<Settlement> => {
-    const { run, project } = v.parse(RunEvent, event.data)
+    const { run, project, attempt } = v.parse(RunEvent, event.data)
+    // It has handed in its result: whatever its agent goes on with is of no use to anybody.
+    if (event.type === EVENT_TYPES.runFinished && attempt !== undefined) await deps.launcher.stop(jobName(run, attempt))
     const over = event.type === EVENT_TYPES.runCancelled || event.type === EVENT_TYPES.runFailed
     const stopped = over ? await stopUnwanted(deps, run) : []
     const { write, written, count } = await launch(deps, project)

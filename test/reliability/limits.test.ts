@@ -46,6 +46,15 @@ describe('work that is not wanted any more stops', () => {
   })
 })
 
+test('an agent that goes on after it has handed in its result is stopped', async ({ db, databaseUrl }) => {
+  const world = await startWorld({ db, databaseUrl, change: { files, deaf: true, daemon: true, stays: true } })
+  await world.label(await world.issue())
+  await eventually(async () => (await world.forgeLedger('pull.created')).length === 1, slow('the pull request'))
+  await stopped(world, stopwatch('pull request opened'))
+  await world.drain()
+  await expectNothingLost(db)
+})
+
 describe('an agent that is at its limit ends', () => {
   test('at its deadline, however stubborn', async ({ db, databaseUrl }) => {
     const functions = functionsWithBudget({ seconds: 4 })

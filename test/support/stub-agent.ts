@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 // `{"asks": true}` asks the model first, `{"obeys": true}` does what the issue's text says: JSON with `files` and `message`.
 // `{"dies": n}`: the first n attempts are killed as the kernel would. While it hangs:
 // `deaf` ignores SIGTERM, `daemon` has started something that left its group and session (its pid is in the file `daemon`),
-// `stops` has stopped itself, `spends` asks the model again and again, whatever it is answered.
+// `stays` goes on after it has handed in its result, `stops` has stopped itself, `spends` asks the model again and again, whatever it is answered.
 const {
   RUN_GATEWAY_URL: gateway = '',
   MODEL_GATEWAY_URL: model = '',
@@ -25,6 +25,7 @@ const change = JSON.parse(CHANGE) as {
   daemon?: boolean
   stops?: boolean
   spends?: boolean
+  stays?: boolean
 }
 const [token, modelToken] = readFileSync(tokenFile, 'utf8').split('\n')
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -113,4 +114,5 @@ const result = await call(
     usage: { inputTokens: 1, cachedInputTokens: 0, outputTokens: 1 },
   }),
 )
+if (change.stays === true) await new Promise(() => setInterval(() => {}, 1_000))
 process.exit(result.ok ? 0 : 1)
