@@ -85,6 +85,33 @@ describe('who is asked', () => {
       },
     ],
     [
+      'a list of deliveries',
+      'label-router',
+      async (db) => {
+        const { id, instance } = await addProject(db)
+        const hook = { id: 'hook00000001', provider: 'github', instance, project_id: id, secret_name: 'main' } as const
+        await db.insertInto('hooks').values(hook).execute()
+        const check = { hook_id: hook.id, forge_hook_id: '7', next_check_at: new Date(0) }
+        return db.insertInto('hook_checks').values(check).execute()
+      },
+    ],
+    [
+      'a delivery that is missing',
+      'label-router',
+      async (db) => {
+        const { id, instance } = await addProject(db)
+        const hook = { id: 'hook00000001', provider: 'github', instance, project_id: id, secret_name: 'main' } as const
+        await db.insertInto('hooks').values(hook).execute()
+        const missing = { hook_id: hook.id, delivery_id: 'x', attempt_id: '1', delivered_at: new Date() }
+        return db.insertInto('redeliveries').values(missing).execute()
+      },
+    ],
+    [
+      'a repository whose label events nobody has looked at for long',
+      'label-router',
+      async (db) => addProject(db, { created_at: new Date(0) }),
+    ],
+    [
       'a comment that fell behind',
       'status-reporter',
       async (db) =>
@@ -213,6 +240,7 @@ describe('a dead letter', () => {
     await db
       .updateTable('deliveries')
       .set({ state: 'done', settled_at: sql`now()` })
+      .where('consumer', '!=', 'audit-sink')
       .execute()
     expect((await send('change-publisher')).status).toBe(202)
     expect((await row('change-publisher')).state).toBe('done')

@@ -150,7 +150,7 @@ export async function startAway(databaseUrl: string, options: { readonly rateLim
     person,
     control,
     ledger,
-    router,
+
     async issue(title = 'Say hello') {
       const { number } = await person<{ number: number }>('POST', '/repos/maria/shop/issues', {
         title,
