@@ -1,5 +1,6 @@
 import pg from 'pg'
-import { verify, type Head, type LedgerRow } from '../functions/audit-sink/verify.ts'
+import { readLedger } from '../functions/audit-sink/read-ledger.ts'
+import { verify, type Head } from '../functions/audit-sink/verify.ts'
 
 // npm run audit:verify -- [SEQ:HASH]    DATABASE_URL says which database; it is only read.
 // Ends with 0 and the head of the chain, to be written down elsewhere, or with 1 and the first row that is wrong.
@@ -12,9 +13,6 @@ if (url === undefined || (written !== undefined && expected === undefined)) {
   process.exit(2)
 }
 
-/** Rows of one look at the table; the whole of it never has to fit into memory. */
-const BATCH = 5_000
-
 const client = new pg.Client({ connectionString: url, application_name: 'audit-verify' })
 try {
   await client.connect()
@@ -23,7 +21,7 @@ try {
   process.exit(2)
 }
 const began = performance.now()
-const verdict = await verify(ledger(), expected)
+const verdict = await verify(readLedger(client), expected)
 await client.end()
 if (!verdict.ok) {
   console.error(`row ${verdict.seq} ${verdict.problem}`)
@@ -31,18 +29,6 @@ if (!verdict.ok) {
 }
 const seconds = ((performance.now() - began) / 1_000).toFixed(1)
 console.log(`${verdict.head.seq} rows hold (${seconds} s); the head is\n${verdict.head.seq}:${verdict.head.hash}`)
-
-async function* ledger(): AsyncGenerator<LedgerRow> {
-  for (let after = 0; ;) {
-    const { rows } = await client.query<Omit<LedgerRow, 'seq'> & { seq: string }>(
-      'select seq, outbox_id, previous, hash, entry from ledger where seq > $1 order by seq limit $2',
-      [after, BATCH],
-    )
-    for (const row of rows) yield { ...row, seq: Number(row.seq) }
-    if (rows.length < BATCH) return
-    after = Number(rows.at(-1)?.seq)
-  }
-}
 
 function headOf(text: string): Head | undefined {
   const [, seq, hash] = /^(\d+):([0-9a-f]{64})$/.exec(text) ?? []

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
 import type { Db } from '#shared/db/connect.ts'
 import { noRelay, post, quiet } from '#shared/edge/testing/post.ts'
@@ -37,6 +38,25 @@ describe('the gate', () => {
     expect(answers.map(({ status, state }) => `${status} ${state}`)).toEqual(['202 done', '202 done', '202 done'])
     expect(await runNow(db, run.id)).toMatchObject({ state: 'queued', version: 2 })
     expect(await saidOf(db, run.id)).toEqual(['stage.approved'])
+  })
+
+  test.for([
+    ['the server is out of space', '53100', 503],
+    ['a constraint says no', '23514', 500],
+  ] as const)('U7 opens nothing while it cannot be recorded: %s', async ([, code, status], { db }) => {
+    const { run, ask } = await asked(db)
+    await sql
+      .raw(
+        `create function no() returns trigger language plpgsql as $$ begin raise exception 'no' using errcode = '${code}'; end $$;
+         create trigger no before insert on outbox for each row when (new.producer = 'approval-gate') execute function no()`,
+      )
+      .execute(db)
+    expect(await ask()).toMatchObject({ status, state: 'pending' })
+    expect(await runNow(db, run.id)).toEqual(run)
+    expect(await saidOf(db, run.id)).toEqual([])
+    await sql`drop trigger no on outbox`.execute(db)
+    expect(await ask()).toMatchObject({ status: 202, state: 'done' })
+    expect(await runNow(db, run.id)).toMatchObject({ state: 'queued' })
   })
 
   test('holds what has one, and says for which content, by which policy and until when', async ({ db }) => {

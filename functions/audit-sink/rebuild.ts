@@ -4,7 +4,7 @@ import type { Head } from './verify.ts'
 
 /** One connection. State is made from the ledger and nothing else: there is no forge, no launcher and no model here. */
 export interface Database {
-  query(text: string, values?: readonly unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
+  query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
 }
 
 /** A row that is not the same in both schemas; null on the side that does not have it. */

@@ -59,14 +59,20 @@ export async function expectNothingLost(db: Db): Promise<void> {
 /** What the ledger says is what is there: a change without a record is found here. */
 export async function expectRebuilt(db: Db): Promise<void> {
   const schema = `rebuilt_${randomUUID()}`
-  const differences = await db.connection().execute(async (connection) => {
-    const database: Database = {
-      query: async (text, values = []) => connection.executeQuery(CompiledQuery.raw(text, [...values])),
-    }
+  const differences = await rawQueries(db, async (database) => {
     await rebuild(database, schema)
     const found = await diff(database, schema)
-    await connection.executeQuery(CompiledQuery.raw(`drop schema "${schema}" cascade`))
+    await database.query(`drop schema "${schema}" cascade`)
     return found
   })
   expect(differences, 'rows that are not what the ledger says').toEqual([])
+}
+
+/** One connection of the pool, as the commands that read the ledger have one. */
+export function rawQueries<T>(db: Db, work: (database: Database) => Promise<T>): Promise<T> {
+  return db
+    .connection()
+    .execute((connection) =>
+      work({ query: async (text, values = []) => connection.executeQuery(CompiledQuery.raw(text, values)) }),
+    )
 }

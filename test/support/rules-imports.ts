@@ -42,8 +42,8 @@ function pureFiles(files: Files): Set<string> {
 }
 
 function mayImportFunctions(path: string): boolean {
-  // The ledger's verifier is run by whoever distrusts the installation, so it is a command.
-  return path.startsWith('deploy/local/') || path === 'deploy/audit-verify.ts' || isTest(path)
+  // What checks the ledger is run by whoever distrusts the installation, so it is a command.
+  return path.startsWith('deploy/local/') || /^deploy\/audit-(verify|rebuild)\.ts$/.test(path) || isTest(path)
 }
 
 /** Folders of `shared/` from the ground up; files directly in it are the ground. A layer imports what is below or beside it. */
