@@ -42,6 +42,8 @@ export async function starts(ground: Ground): Promise<Section> {
   try {
     // The first round fills the machine's caches and is not counted.
     for (let round = 0; round <= rounds; round += 1) {
+      // Rounds follow each other faster than a forge may be asked, and waiting for that is no part of a start.
+      await world.db.deleteFrom('forge_pace').execute()
       for (const step of await walk(world, elsewhere)) {
         const asked = await step.ask()
         const floor = await start(bare, {}, asked, 202)
