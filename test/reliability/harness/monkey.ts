@@ -55,7 +55,7 @@ export function startMonkey(targets: Targets, { random, only, pauseMs, say }: Mi
     process.signal('SIGCONT')
   }
   const all: readonly (readonly [weight: number, kind: string, act: () => Promise<unknown>])[] = [
-    [40, 'kill', kill],
+    [80, 'kill', kill],
     [10, 'broker killed', () => broker.kill()],
     [6, 'database stopped', () => away('fast')],
     [6, 'database crashed', () => away('immediate')],
