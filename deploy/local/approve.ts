@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Db } from '#shared/db/connect.ts'
 import { asPerson, type Demo } from './demo.ts'
 import { APPROVER, type Stack } from './stack.ts'
 
@@ -13,14 +14,7 @@ export async function askForApproval(
   say: (line: string) => void,
 ): Promise<void> {
   const path = `/repos/${demo.repository}/issues/${demo.issue}/comments`
-  const command = await commandIn(forgeUrl, path)
-  const waiting = await db
-    .selectFrom('approvals')
-    .innerJoin('runs', 'runs.id', 'approvals.run_id')
-    .select(['approvals.bundle_digest', 'approvals.expires_at'])
-    .where('runs.subject_number', '=', demo.issue)
-    .orderBy('approvals.requested_at', 'desc')
-    .executeTakeFirstOrThrow()
+  const { waiting, command } = await commandIn(db, forgeUrl, demo, path)
   say(
     `the run waits for an approval of ${waiting.bundle_digest.slice(0, 12)}, until ${waiting.expires_at.toISOString()}`,
   )
@@ -35,11 +29,22 @@ export async function askForApproval(
   )
 }
 
-async function commandIn(forgeUrl: string, path: string): Promise<string> {
+/** The approval that is pending, and the command for it that a comment shows. */
+async function commandIn(db: Db, forgeUrl: string, demo: Demo, path: string) {
   for (const end = performance.now() + LONGEST_MS; performance.now() < end; await sleep(50)) {
+    const waiting = await db
+      .selectFrom('approvals')
+      .innerJoin('runs', 'runs.id', 'approvals.run_id')
+      .innerJoin('projects', 'projects.id', 'runs.project_id')
+      .select(['approvals.bundle_digest', 'approvals.expires_at'])
+      .where('projects.full_name', '=', demo.repository)
+      .where('approvals.state', '=', 'pending')
+      .executeTakeFirst()
     const comments = await asPerson<{ body: string }[]>(forgeUrl, 'GET', path)
-    const command = comments.map(({ body }) => /\/approve [0-9a-f]{12}/.exec(body)?.[0]).find(Boolean)
-    if (command !== undefined) return command
+    const command = comments
+      .map(({ body }) => /\/approve [0-9a-f]{12}/.exec(body)?.[0])
+      .find((shown) => waiting !== undefined && shown === `/approve ${waiting.bundle_digest.slice(0, 12)}`)
+    if (waiting !== undefined && command !== undefined) return { waiting, command }
   }
   throw new Error('nobody was asked for an approval within a minute: start with --verbose to see why')
 }

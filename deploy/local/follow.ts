@@ -6,8 +6,11 @@ import type { Demo } from './demo.ts'
 /** Longest wait for a run, milliseconds: with a real model an agent may think for long. */
 const LONGEST_MS = 3_600_000
 
-/** Waits until the demonstration's run is over and its comment shows it. Throws when nothing came of the label within a minute. */
-export async function eventuallyOver(db: Db, demo: Demo): Promise<Row<'runs'>> {
+/**
+ * Waits until the demonstration's run, another one than `before`, is over and its comment shows it. Throws when nothing came
+ * of the label or the review within a minute.
+ */
+export async function eventuallyOver(db: Db, demo: Demo, before?: Row<'runs'>): Promise<Row<'runs'>> {
   const began = performance.now()
   for (;;) {
     const row = await db
@@ -17,8 +20,9 @@ export async function eventuallyOver(db: Db, demo: Demo): Promise<Row<'runs'>> {
       .selectAll('runs')
       .select(['comments.wanted', 'comments.done'])
       .where('projects.full_name', '=', demo.repository)
-      .where('runs.subject_number', '=', demo.issue)
       .where('projects.state', '=', 'connected')
+      .$if(before !== undefined, (query) => query.where('runs.id', '!=', before?.id ?? ''))
+      .orderBy('runs.created_at')
       .executeTakeFirst()
     const waited = performance.now() - began
     if (
@@ -28,7 +32,9 @@ export async function eventuallyOver(db: Db, demo: Demo): Promise<Row<'runs'>> {
     )
       return row
     if (row === undefined && waited > 60_000)
-      throw new Error('nothing came of the label within a minute: start with --verbose to see why')
+      throw new Error(
+        `nothing came of the ${before === undefined ? 'label' : 'review'} within a minute: start with --verbose to see why`,
+      )
     if (waited > LONGEST_MS) throw new Error(`the run is still ${row?.state} after an hour`)
     await sleep(50)
   }

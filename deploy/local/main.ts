@@ -3,8 +3,9 @@ import { eventuallyOver } from './follow.ts'
 import { askForApproval } from './approve.ts'
 import { asPerson, createDemo } from './demo.ts'
 import { readOptions, usage, type Options } from './options.ts'
-import { report, tryNext } from './report.ts'
-import { startStack, type Stack } from './stack.ts'
+import { changeOf, report, tryNext } from './report.ts'
+import { REMARK, reportRevision, requestChanges } from './review.ts'
+import { PERSON, startStack, type Stack } from './stack.ts'
 import { tellStory } from './story.ts'
 
 const print = (line: string) => console.log(line)
@@ -61,16 +62,29 @@ try {
   story.say(`label run:dev set on issue #${demo.issue}`)
   if (options.gate) await askForApproval(stack, demo, options.once, story.say)
   const run = await eventuallyOver(stack.db, demo)
+  const failure = ({ state, reason, detail }: typeof run) =>
+    `the run ${state}: ${reason}${detail === null ? '' : ` (${detail})`}`
   if (run.state !== 'succeeded') {
-    const why = `the run ${run.state}: ${run.reason}${run.detail === null ? '' : ` (${run.detail})`}`
-    if (options.once) throw new Error(why)
-    print(why)
+    if (options.once) throw new Error(failure(run))
+    print(failure(run))
   } else {
     story.say('the pull request is open')
     await report(running, demo, run, print)
+    if (options.revise) {
+      const change = await changeOf(stack.db, run)
+      const pull = change.pull_number ?? 0
+      print(`\n${PERSON.login} reviews pull request #${pull}: "${REMARK}"\n`)
+      await requestChanges(stack, demo, pull)
+      if (options.gate) await askForApproval(stack, demo, options.once, story.say)
+      const second = await eventuallyOver(stack.db, demo, run)
+      if (second.state !== 'succeeded') throw new Error(failure(second))
+      story.say(`pull request #${pull} is revised`)
+      await report(running, demo, second, print)
+      await reportRevision(running, demo, [run, second], change, print)
+    }
   }
   if (options.once) await stop(0)
-  else tryNext(running, demo, print)
+  else await tryNext(running, demo, run, print)
 } catch (error) {
   await stop(1, error)
 }

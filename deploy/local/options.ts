@@ -6,6 +6,8 @@ export interface Options {
   readonly once: boolean
   /** The run waits until somebody else approves it. */
   readonly gate: boolean
+  /** Request changes when the pull request is open, and wait for the run that follows. */
+  readonly revise: boolean
   /** Each function's own main.ts as a process of its own. */
   readonly processes: boolean
   /** Let a real model's agent run without a sandbox. */
@@ -21,8 +23,9 @@ export interface Options {
 
 export const usage = `npm start -- [OPTION]...
 
-  --once                end when the pull request is open: status 0, or 1 and the reason
+  --once                end when the pull request is open (or revised): status 0, or 1 and the reason
   --gate                a second person has to approve the run; with --once that person does
+  --revise              then request changes in a review, and show how the same pull request is revised
   --processes           run each function as a process of its own, as on Knative
   --port N              port of the forge, default 8480; the webhook gateway is on N + 1; 0 for any two
   --verbose             show every log line
@@ -44,6 +47,7 @@ export function readOptions(
     options: {
       once: { type: 'boolean', default: false },
       gate: { type: 'boolean', default: false },
+      revise: { type: 'boolean', default: false },
       processes: { type: 'boolean', default: false },
       'unsafe-no-sandbox': { type: 'boolean', default: false },
       port: { type: 'string', default: '8480' },
@@ -59,6 +63,7 @@ export function readOptions(
   const wanted = Boolean(key) || Boolean(url)
   return {
     once: values.once,
+    revise: values.revise,
     gate: values.gate,
     processes: values.processes,
     unsafeNoSandbox: values['unsafe-no-sandbox'],

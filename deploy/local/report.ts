@@ -3,8 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
 import { asPerson, type Demo } from './demo.ts'
+import { reviewOf } from './review.ts'
 import { PERSON, type Stack } from './stack.ts'
 
 const exec = promisify(execFile)
@@ -12,7 +14,7 @@ const exec = promisify(execFile)
 /** What came of the run, for a person: the comment, the change, the tests, where the time went. */
 export async function report(stack: Stack, demo: Demo, run: Row<'runs'>, print: (line: string) => void): Promise<void> {
   const { forgeUrl, db } = stack
-  const change = await db.selectFrom('changes').selectAll().where('id', '=', run.change_id).executeTakeFirstOrThrow()
+  const change = await changeOf(db, run)
   const repository = `/repos/${demo.repository}`
   const files = await asPerson<{ filename: string; patch?: string }[]>(
     forgeUrl,
@@ -33,8 +35,18 @@ export async function report(stack: Stack, demo: Demo, run: Row<'runs'>, print: 
   for (const [what, ms] of await times(stack, run)) print(`  ${(ms / 1000).toFixed(2).padStart(6)} s  ${what}`)
 }
 
+/** The change that a run works on. */
+export function changeOf(db: Db, run: Row<'runs'>): Promise<Row<'changes'>> {
+  return db.selectFrom('changes').selectAll().where('id', '=', run.change_id).executeTakeFirstOrThrow()
+}
+
 /** What to do next, each line a command that works while this runs. */
-export function tryNext(stack: Stack, demo: Demo, print: (line: string) => void): void {
+export async function tryNext(
+  stack: Stack,
+  demo: Demo,
+  run: Row<'runs'>,
+  print: (line: string) => void,
+): Promise<void> {
   const api = `${stack.forgeUrl}/repos/${demo.repository}`
   const as = `-H 'authorization: Bearer ${PERSON.token}' -H 'content-type: application/json'`
   heading(print, 'Try next (it all stays up until Ctrl-C)')
@@ -53,6 +65,14 @@ export function tryNext(stack: Stack, demo: Demo, print: (line: string) => void)
     ['Read the repository', `git clone ${stack.forgeUrl}/${demo.repository}.git`],
     ['What the forge saw', `curl -s '${stack.forgeUrl}/_forge/ledger?kind=pull.created'`],
   ]
+  const pull = run.state === 'succeeded' ? (await changeOf(stack.db, run)).pull_number : null
+  if (pull !== null) {
+    const review = JSON.stringify(await reviewOf(stack, demo, pull))
+    commands.unshift([
+      'Request changes: the same pull request is revised',
+      `curl -s ${as} ${api}/pulls/${pull}/reviews -d '${review}'`,
+    ])
+  }
   for (const [what, command] of commands) print(`  # ${what}\n  ${command}`)
   print(`  # The database, with psql or anything else\n  ${stack.databaseUrl}`)
 }

@@ -68,6 +68,20 @@ describe('npm start', { timeout: 90_000 }, () => {
     expect(new Set(pulls.map(({ id }) => id)).size).toBe(2)
   })
 
+  test('with --revise the reviewed pull request gets a second commit, by the same session of the agent', async () => {
+    const running = start(homeFor(), ['--once', '--revise'])
+    expect(await endOf(running)).toEqual({ code: 0, why: undefined })
+    const text = running.lines.join('\n')
+    expect(text).toMatch(/maria reviews pull request #2: "This rounds whatever/)
+    expect(text).toMatch(/run of dev on #2, the stage by change_run/)
+    expect(text).toMatch(/Goes on with #2 at `[0-9a-f]{12}`, as the review of maria asks\./)
+    expect(text).toMatch(/agent\/1-[0-9a-f]{10} +9 passed, 0 failed/)
+    expect(text).toMatch(
+      /as it is now\n\n {2}\S{12} {2}Fix: .*\n {2}\S{12} {2}Refuse prices with more than two decimals/,
+    )
+    expect(text).toMatch(/went on with its session [0-9a-f-]{36}/)
+  })
+
   test('stays up, refuses a second copy, and Ctrl-C ends every process of it with 0', async () => {
     const home = homeFor()
     const running = start(home)
