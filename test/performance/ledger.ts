@@ -7,7 +7,7 @@ import { startChild } from './child.ts'
 import { eventAsk } from './event-ask.ts'
 import { shown, short, spreadOf, type Figure, type Section } from './figures.ts'
 import type { Ground } from './ground.ts'
-import { copyLedger, fillOutbox } from './ledger-rows.ts'
+import { copyLedger, fillOutbox, rebuildLedger } from './ledger-rows.ts'
 import { memoryOf } from './proc.ts'
 
 /** Rows per second of one size, and the most memory that was used, bytes. */
@@ -19,6 +19,8 @@ interface Measured {
   readonly verify: number[]
   readonly read: number[]
   readonly verifyPeak: number
+  /** Only of the smallest size. */
+  readonly rebuild: number | undefined
 }
 
 const path = (file: string) => fileURLToPath(new URL(file, import.meta.url))
@@ -27,7 +29,7 @@ const path = (file: string) => fileURLToPath(new URL(file, import.meta.url))
 export async function ledger(ground: Ground): Promise<Section> {
   const sizes = ground.quick ? [1_000, 5_000] : [10_000, 100_000, ...(ground.full ? [1_000_000] : [])]
   const all: Measured[] = []
-  for (const rows of sizes) all.push(await measure(ground, rows, ground.quick ? 1 : 3))
+  for (const rows of sizes) all.push(await measure(ground, rows, ground.quick ? 1 : 3, rows === sizes[0]))
   const [small, large] = [all[0], all.at(-1)]
   if (small === undefined || large === undefined) throw new Error('no size')
   return {
@@ -39,7 +41,7 @@ export async function ledger(ground: Ground): Promise<Section> {
   }
 }
 
-async function measure(ground: Ground, rows: number, rounds: number): Promise<Measured> {
+async function measure(ground: Ground, rows: number, rounds: number, rebuilds: boolean): Promise<Measured> {
   const url = await ground.database()
   const db = connect(url, { name: 'bench' })
   const { subject, type } = await fillOutbox(url, rows)
@@ -71,7 +73,8 @@ async function measure(ground: Ground, rows: number, rounds: number): Promise<Me
     read.push(rows / (await timed(path('ledger-read.ts'), url)).seconds)
   }
   await db.destroy()
-  return { rows, append, appendFloor, appendPeak, verify, read, verifyPeak }
+  const rebuild = rebuilds ? rows / (await rebuildLedger(url)) : undefined
+  return { rows, append, appendFloor, appendPeak, verify, read, verifyPeak, rebuild }
 }
 
 /** Runs a command that walks the ledger; its own seconds, so that the start of a process is no part of a rate. */
@@ -98,7 +101,7 @@ async function timed(script: string, url: string): Promise<{ seconds: number; pe
   return { seconds: seconds < 2 ? (performance.now() - began) / 1_000 : seconds, peak }
 }
 
-function figuresOf({ rows, append, appendFloor, verify, read }: Measured): Figure[] {
+function figuresOf({ rows, append, appendFloor, verify, read, rebuild }: Measured): Figure[] {
   const [ours, floor] = [spreadOf(verify), spreadOf(read)]
   const million = 1_000_000 / ours.median
   return [
@@ -115,6 +118,16 @@ function figuresOf({ rows, append, appendFloor, verify, read }: Measured): Figur
       ratio: ours.median / floor.median,
       ...(rows < 100_000 ? {} : { goal: '1,000,000 in < 60 s', met: million < 60 }),
     },
+    ...(rebuild === undefined
+      ? []
+      : [
+          {
+            name: `ledger: rebuild at ${short(rows)} rows`,
+            ours: `${short(rebuild)} rows/s`,
+            beside: `read ${shown(floor)}`,
+            ratio: rebuild / floor.median,
+          },
+        ]),
   ]
 }
 
