@@ -60,6 +60,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   }
   try {
     const bundling = bundleFunctions(folder, [UNLIMITED, ...options.edits])
+    // It is waited for further down, where its failure is told.
+    bundling.catch(() => {})
     const database = await startDatabase(join(folder, 'database'))
     closers.push(() => database.close())
     const db = connect(database.url, { name: 'harness' })
