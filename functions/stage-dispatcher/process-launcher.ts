@@ -68,13 +68,14 @@ export function processLauncher(options: ProcessOptions): Launcher {
         return { kind: 'exists', uid: existing.uid, run: existing.run }
       }
       const uid = randomUUID()
-      await mkdir(directory, { recursive: true, mode: 0o711 })
-      const fresh = await mkdtemp(join(directory, '.new-'))
+      let fresh: string | undefined
       try {
+        await mkdir(directory, { recursive: true, mode: 0o711 })
+        fresh = await mkdtemp(join(directory, '.new-'))
         await fill(fresh, folder(job.name), uid, job, options)
         await rename(fresh, folder(job.name))
       } catch (error) {
-        await rm(fresh, { recursive: true, force: true })
+        if (fresh !== undefined) await rm(fresh, { recursive: true, force: true })
         const other = await view(folder(job.name))
         if (other !== undefined) return { kind: 'exists', uid: other.uid, run: other.run }
         throw new RetryLater(`the Job ${job.name} could not be written`, { cause: error })
