@@ -8,7 +8,7 @@ import { endOf } from '../support/processes.ts'
 import { eventually } from '../support/wait.ts'
 import { startWorld, type World } from '../support/world.ts'
 
-/** As if the next look at the forge were due; the repository has been connected for an hour. */
+/** As if the next look at the forge were due. */
 async function due(db: Db, how: 'list' | 'labels'): Promise<void> {
   if (how === 'list') {
     await sql`update hook_checks set next_check_at = now()`.execute(db)
@@ -16,7 +16,6 @@ async function due(db: Db, how: 'list' | 'labels'): Promise<void> {
     return
   }
   await sql`delete from hook_checks`.execute(db)
-  await sql`update projects set created_at = now() - interval '1 hour'`.execute(db)
   await sql`insert into label_scans (project_id, next_scan_at, scanned_until)
     select id, now(), created_at from projects
     on conflict (project_id) do update set next_scan_at = now()`.execute(db)
