@@ -3,7 +3,7 @@ import type { Db } from '#shared/db/connect.ts'
 import { runThroughCrash } from '../support/crash.ts'
 import { test } from '../support/database.ts'
 import { redeliverFailed } from '../support/deliveries.ts'
-import { expectOnceAndOnlyOnce } from '../support/invariants.ts'
+import { expectNothingLost, expectOnceAndOnlyOnce } from '../support/invariants.ts'
 import { startModel } from '../support/model.ts'
 import { endOf } from '../support/processes.ts'
 import { functionsWithBudget } from '../support/workflow.ts'
@@ -107,6 +107,30 @@ describe('a process that is killed', () => {
     },
   )
 })
+
+test.for(['publisher.after-intent', 'publisher.after-commit', 'handle.after-commit change-publisher'])(
+  'C12, C13 %s of a revision: one commit more on the same pull request',
+  async (crashPoint, { db, databaseUrl }) => {
+    const world = await startWorld({ db, databaseUrl, crashPoint })
+    const issue = await world.issue()
+    await world.label(issue)
+    await world.drain()
+    await world.arm()
+    await world.label(issue, 'run:dev:revise')
+    expect(await endOf(world.functions())).toMatchObject({ signal: 'SIGKILL' })
+    await world.restart()
+    await world.expireLeases()
+    await redeliverFailed(world)
+    await world.drain()
+    const runs = await db.selectFrom('runs').select(['label', 'state']).orderBy('created_at').execute()
+    expect(runs).toEqual(['run:dev', 'run:dev:revise'].map((label) => ({ label, state: 'succeeded' })))
+    const [pull, ...others] = await world.forgeLedger('pull.created')
+    expect(others).toEqual([])
+    const path = `/repos/maria/shop/pulls/${String(pull?.['number'])}/commits`
+    expect(await world.person<object[]>('GET', path)).toHaveLength(2)
+    await expectNothingLost(db)
+  },
+)
 
 /** What was tried outside is known to have happened: nothing is left that a later sweep would try again. */
 async function expectNoOpenIntent(db: Db): Promise<void> {

@@ -72,7 +72,7 @@ const answer = await call('GET', 'input')
 if (answer.status !== 200) process.exit(1)
 const input = (await answer.json()) as {
   attempt: number
-  manifest: { base: { commit: string }; content: string }
+  manifest: { base: { commit: string }; content: string; revise?: { head: string } }
 }
 if (change.exit !== undefined) process.exit(change.exit)
 if (change.asks === true) await ask()
@@ -93,14 +93,17 @@ const told = JSON.parse(((await content?.json()) as { body: string } | undefined
   files?: Record<string, string>
   message?: object
 }
-const files = Object.entries(told.files ?? change.files ?? {})
+// A revision says it once more.
+const files = Object.entries(told.files ?? change.files ?? {}).map(
+  ([path, text]) => [path, input.manifest.revise === undefined ? text : `${text}${text}`] as const,
+)
 for (const [, text] of files) await call('PUT', `blobs/${sha256(text)}`, text)
 const result = await call(
   'POST',
   'result',
   JSON.stringify({
     outcome: 'succeeded',
-    base: input.manifest.base.commit,
+    base: input.manifest.revise?.head ?? input.manifest.base.commit,
     changes: files.map(([path, text]) => ({
       kind: 'write',
       path,
