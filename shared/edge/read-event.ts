@@ -20,6 +20,7 @@ export async function readEvent(request: Request): Promise<Posted> {
     throw new PermanentError('not a CloudEvent', { cause: error })
   }
   if (Array.isArray(event)) throw new PermanentError('batches are not accepted')
+  if (event.specversion !== '1.0') throw new PermanentError('not a CloudEvent of version 1.0')
   const inHeaders = !/^application\/cloudevents\b/i.test(request.headers.get('content-type') ?? '')
   const read = (value: string) => (inHeaders ? decode(value) : value)
   const attributes = Object.entries(event).filter(

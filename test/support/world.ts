@@ -267,7 +267,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           if (held === 0) return quiet === 2
           throw new Error(JSON.stringify({ pending, accounting, active, behind: behind.length }))
         },
-        { what: 'everything to be done', timeoutMs: 20_000, everyMs: 50 },
+        { what: 'everything to be done', timeoutMs: 60_000, everyMs: 50 },
       )
     },
     forgeLedger: async (kind) =>
