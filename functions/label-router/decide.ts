@@ -15,6 +15,8 @@ export interface Current {
 export interface Request {
   /** Undefined: a review asked. */
   readonly label: string | undefined
+  /** The label was taken off after it was set; that it is there again is somebody else's request, or another one. */
+  readonly takenOff: boolean
   /** Whether who set the label may ask. */
   readonly mayAsk: boolean
   readonly isPullRequest: boolean
@@ -45,7 +47,8 @@ export function decide(request: Request): Decision {
   if (current === undefined) return refuse('subject_gone')
   if (!current.open) return refuse('subject_closed')
   if (current.locked) return refuse('subject_locked')
-  if (request.label !== undefined && !current.labels.includes(request.label)) return refuse('label_removed')
+  if (request.takenOff || (request.label !== undefined && !current.labels.includes(request.label)))
+    return refuse('label_removed')
   if (request.isPullRequest) return refuse('not_an_issue')
   for (const prefix of ['run:', 'ai-model:', 'ai-effort:']) {
     const same = current.labels.filter((label) => label.startsWith(prefix))

@@ -22,7 +22,7 @@ export function githubForge(github: GitHub, project: Project): Forge {
   return {
     async labelEvent(number, label, actorId, notAfter) {
       const found = await findLabelEvent(octokit, repo, { number, label, actorId, notAfter })
-      return found && { id: found.id, createdAt: new Date(found.createdAt) }
+      return found && { id: found.id, createdAt: found.createdAt, takenOff: found.removed }
     },
     async permission(login) {
       const { actorId, permission } = await readActorPermission(octokit, repo, login)

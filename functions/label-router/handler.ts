@@ -83,7 +83,8 @@ export interface Look {
 export interface Intent extends Look {
   /** Where it was asked, if not there: a refusal is said here. */
   readonly askedOn?: Subject
-  readonly labelEvent: { readonly id: string; readonly createdAt: Date }
+  /** `takenOff`: the same label was removed later, whether or not somebody has set it again. */
+  readonly labelEvent: { readonly id: string; readonly createdAt: Date; readonly takenOff?: boolean }
   readonly label: string
   readonly stage: string
   readonly requester: { readonly id: string; readonly login: string }

@@ -26,6 +26,7 @@ export async function judge(deps: Deps, project: Project, forge: Forge, asked: A
   const stage = deps.workflow.stages.find(({ id }) => id === stageId)
   const decision = decide({
     label: known.label,
+    takenOff: labelEvent.takenOff === true,
     isPullRequest,
     stageConfigured: stage !== undefined,
     mayAsk: mayAsk({ id: sender.id, type: sender.type, now }, askPolicy(project.settings)),

@@ -204,6 +204,19 @@ describe('what is asked for', () => {
     expect(await runs()).toMatchObject([{ state: 'refused', reason }])
   })
 
+  test('L1 a label that was taken off again, and set by somebody who may not ask, starts nothing for the one who may', async ({
+    db,
+  }) => {
+    const { take, runs } = await router(db)
+    const issue = await forge.issue()
+    const first = await forge.label(issue)
+    await forge.unlabel(issue)
+    const second = await forge.label(issue, 'run:dev', 'theo')
+    expect(await take(second)).toMatchObject({ outcome: 'refused: actor_not_allowed' })
+    expect(await take(first)).toMatchObject({ outcome: 'refused: label_removed' })
+    expect((await runs()).map(({ state }) => state)).toEqual(['refused', 'refused'])
+  })
+
   test('a label on a pull request is refused for a stage that works on issues', async ({ db }) => {
     const { take } = await router(db)
     const body = await forge.label(await forge.issue())
@@ -256,7 +269,7 @@ describe('one intent, one run', () => {
     expect((await take(older)).status).toBe(202)
     const all = await runs()
     const byLogin = Object.fromEntries(all.map((run) => [run.requester_login, `${run.state} ${run.reason}`]))
-    expect(byLogin).toEqual({ maria: 'queued null', walt: 'refused superseded' })
+    expect(byLogin).toEqual({ maria: 'queued null', walt: 'refused label_removed' })
   })
 
   test.for(['queued', 'starting', 'running', 'publishing'] as const)(

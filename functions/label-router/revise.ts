@@ -117,6 +117,7 @@ async function revise(deps: Deps, project: Project, forge: Forge, wish: Wish): P
   const standing = wish.subject.kind === 'issue' ? labels.issue : labels.pullRequest
   const decision = decide({
     label: wish.label,
+    takenOff: wish.labelEvent.takenOff === true,
     mayAsk: allowed,
     isPullRequest: false,
     stageConfigured: stage !== undefined,

@@ -12,7 +12,9 @@ export async function ownersDue(db: Db, graceSeconds: number): Promise<string[]>
     union select 'stage-dispatcher' where exists (select from runs where state = 'queued' and updated_at <= ${late})
     union select 'stage-dispatcher' where exists (
       select from intents join runs on runs.id = intents.run_id
-      where intents.kind = 'job' and intents.state <> 'gone' and runs.state in ('cancelled', 'failed') and runs.updated_at <= ${late})
+      join attempts on attempts.run_id = intents.run_id and attempts.attempt = intents.attempt
+      where intents.kind = 'job' and intents.state <> 'gone' and runs.updated_at <= ${late}
+        and (runs.state in ('cancelled', 'failed') or attempts.state not in ('intended', 'created')))
     union select 'approval-gate' where exists (
       select from approvals join runs on runs.id = approvals.run_id
       where approvals.state in ('pending', 'approved') and consumed_at is null

@@ -83,6 +83,10 @@ describe('capacity', () => {
     const { app, approve, launcher } = dispatcher(db)
     const { run } = await queue(db, 1, 1)
     await approve(run)
+    await db
+      .updateTable('attempts')
+      .set({ state: 'finished', result_digest: await emptyBlob(db) })
+      .execute()
     const finished = await transaction(db, (tx) =>
       emit(tx, 'run-gateway', runEvent(EVENT_TYPES.runFinished, run, { rows: {}, attempt: 1 })),
     )

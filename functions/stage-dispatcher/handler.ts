@@ -10,7 +10,6 @@ import { inSpan, type SpanOptions } from '#shared/telemetry/trace.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import { oneByOne } from '#shared/one-by-one.ts'
 import { judge, type OpenAttempt } from './decide.ts'
-import { jobName } from './job-name.ts'
 import type { Created, Job, Launcher } from './launcher.ts'
 
 /** An attempt whose Job is to be created, or found. */
@@ -44,7 +43,7 @@ export interface Deps {
   fail(writer: Writer, run: Row<'runs'>, reason: ReasonCode, detail: string | undefined): Promise<boolean>
   /** The Job is gone: a new attempt, or the end. False: the run moved on since it was read and stays as it is. */
   lose(writer: Writer, run: Row<'runs'>, again: boolean, detail: string): Promise<boolean>
-  /** Names of Jobs of runs that are over by our decision. */
+  /** Names of Jobs that nobody waits for any more: the run is over by our decision, or the attempt has ended. */
   unwanted(runId?: string): Promise<readonly string[]>
   /** Returns the outbox rows it wrote. */
   markGone(name: string): Promise<readonly string[]>
@@ -58,11 +57,9 @@ export interface Deps {
 /** An approval or freed capacity starts what fits; a cancelled run's Job is stopped. */
 export function stageDispatcher(deps: Deps): Handler {
   return async (event: Delivered): Promise<Settlement> => {
-    const { run, project, attempt } = v.parse(RunEvent, event.data)
-    // It has handed in its result: whatever its agent goes on with is of no use to anybody.
-    if (event.type === EVENT_TYPES.runFinished && attempt !== undefined) await deps.launcher.stop(jobName(run, attempt))
-    const over = event.type === EVENT_TYPES.runCancelled || event.type === EVENT_TYPES.runFailed
-    const stopped = over ? await stopUnwanted(deps, run) : []
+    const { run, project } = v.parse(RunEvent, event.data)
+    // Also once a result is in: whatever the agent goes on with is of no use to anybody.
+    const stopped = event.type === EVENT_TYPES.stageApproved ? [] : await stopUnwanted(deps, run)
     const { write, written, count } = await launch(deps, project)
     return {
       outcome: count === 0 ? 'nothing to start' : `started ${count}`,

@@ -117,10 +117,18 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
       const query = db
         .selectFrom('intents')
         .innerJoin('runs', 'runs.id', 'intents.run_id')
+        .innerJoin('attempts', (join) =>
+          join.onRef('attempts.run_id', '=', 'intents.run_id').onRef('attempts.attempt', '=', 'intents.attempt'),
+        )
         .select('intents.name')
         .where('intents.kind', '=', 'job')
         .where('intents.state', '!=', 'gone')
-        .where('runs.state', 'in', ['cancelled', 'failed'])
+        .where((when) =>
+          when.or([
+            when('runs.state', 'in', ['cancelled', 'failed']),
+            when('attempts.state', 'not in', ['intended', 'created']),
+          ]),
+        )
       const rows = await (runId === undefined ? query : query.where('runs.id', '=', runId)).execute()
       return rows.map(({ name }) => name)
     },
@@ -128,8 +136,8 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
     markGone: (name) =>
       write(async ({ tx, emit: say }) => {
         const intents = await intentsGone(tx, name)
-        for (const { run_id: id } of intents) {
-          const attempts = await closeAttempts(tx, id, 'stopped', 'the run is over')
+        for (const { run_id: id, attempt } of intents) {
+          const attempts = await closeAttempts(tx, id, 'stopped', 'the run is over', attempt)
           const run = await tx.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
           await say(runEvent(EVENT_TYPES.intentSettled, run, { rows: { intents, attempts } }))
         }
@@ -166,12 +174,12 @@ async function closeAttempts(
   runId: string,
   state: 'lost' | 'stopped',
   reason: string,
+  attempt: number | null = null,
 ): Promise<Row<'attempts'>[]> {
-  return tx
+  const open = tx
     .updateTable('attempts')
     .set({ state, reason, finished_at: sql`now()` })
     .where('run_id', '=', runId)
     .where('state', 'in', ['intended', 'created'])
-    .returningAll()
-    .execute()
+  return (attempt === null ? open : open.where('attempt', '=', attempt)).returningAll().execute()
 }
