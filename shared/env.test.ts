@@ -20,6 +20,7 @@ describe('the environment of a function', () => {
     expect(lines.map((line) => line.split(':')[0] ?? '').toSorted()).toEqual([
       'BROKER_URL',
       'DATABASE_URL',
+      'FORGE_AUTH_DIR',
       'LOG_LEVEL',
       'PORT',
     ])
@@ -29,6 +30,10 @@ describe('the environment of a function', () => {
   test('says of what is not there that it is not set', async () => {
     const { exit, lines } = await start({})
     expect(exit.code).toBe(78)
-    expect(lines.toSorted()).toEqual(['BROKER_URL: is not set', 'DATABASE_URL: is not set'])
+    expect(lines.toSorted()).toEqual([
+      'BROKER_URL: is not set',
+      'DATABASE_URL: is not set',
+      'FORGE_AUTH_DIR: is not set',
+    ])
   })
 })

@@ -123,11 +123,12 @@ async function start(db: Db, { sink }: { sink: boolean }) {
     },
   }))
   await serve('approval-gate', gate)
-  for (const consumer of ['status-reporter', 'audit-sink'] as const)
-    await serve(
-      consumer,
-      edge(consumer, async () => ({ outcome: 'nothing' })),
-    )
+  await serve(
+    'status-reporter',
+    edge('status-reporter', async () => ({ outcome: 'nothing' })),
+  )
+  // Only the ledger settles what is meant for it; here it is not written.
+  await serve('audit-sink', { fetch: () => new Response(null, { status: 202 }), close })
   if (sink)
     await serve('reconciler', { ...reconciler({ serviceUrl: () => '' }, { db, relay: noRelay, log: quiet }), close })
   const broker = await startBroker({

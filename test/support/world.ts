@@ -10,6 +10,7 @@ import { startBroker, type Broker } from '../../deploy/local/broker/broker.ts'
 import type { SeedInput } from '../../deploy/local/forge/seed.ts'
 import { startForge } from '../../deploy/local/forge/server.ts'
 import { FUNCTIONS, localUrl, type FunctionsOptions } from '../../deploy/local/functions.ts'
+import { killProcesses } from '../../functions/stage-dispatcher/job-processes.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { withLogin } from '../../deploy/local/logins.ts'
 import { spawnNode, type NodeProcess } from './processes.ts'
@@ -96,7 +97,11 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const { db } = options
   const folder = mkdtempSync(join(tmpdir(), 'world-'))
   chmodSync(folder, 0o711)
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
+  onTestFinished(async () => {
+    // Agents that hang, and what they started; each supervisor ends with its agent.
+    await killProcesses(folder, undefined)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  })
   let ports = await freePorts()
   const url = (name: string) => localUrl(ports, name)
 
