@@ -8,15 +8,11 @@ import {
   startGateway,
 } from '../../functions/webhook-gateway/testing/gateway.ts'
 import { connect, type Db } from '#shared/db/connect.ts'
-import { transaction } from '#shared/db/transaction.ts'
 import { eventApp } from '#shared/edge/event-app.ts'
 import { noRelay, post as postEvent, quiet } from '#shared/edge/testing/post.ts'
 import { RetryLater } from '#shared/errors.ts'
-import { EVENT_TYPES } from '#shared/events/types.ts'
 import { deliver } from '#shared/outbox/deliver.ts'
-import { emit } from '#shared/outbox/write.ts'
-import { runEvent } from '#shared/run/run-event.ts'
-import { addProject, addRun } from '#shared/run/testing/rows.ts'
+import { requestStages } from '#shared/run/testing/rows.ts'
 import { test } from '../support/database.ts'
 import { eventually } from '../support/wait.ts'
 import { startWire, type Wire, type WireFault } from './harness/wire.ts'
@@ -74,7 +70,7 @@ describe('F4: over a wire to the database that', () => {
       handle: async () => ({ outcome: 'done' }),
       close: async () => {},
     })
-    const [id = ''] = await write(db, 1)
+    const [id = ''] = await requestStages(db, 1)
     await sql`select 1`.execute(own)
     wire.forget()
     expect(await postEvent(app, db, 'approval-gate', id)).toMatchObject({ status: 503, state: 'pending' })
@@ -84,7 +80,7 @@ describe('F4: over a wire to the database that', () => {
 
 describe('F5: a database that refuses concurrent changes', () => {
   test('one time in five is asked again, and every event is handled once', async ({ db }) => {
-    const ids = await write(db, 100)
+    const ids = await requestStages(db, 100)
     await refuse(db, 0.2)
     const effects = new Map<string, number>()
     for (const id of ids) {
@@ -103,7 +99,7 @@ describe('F5: a database that refuses concurrent changes', () => {
   })
 
   test('always is asked five times and no more', async ({ db }) => {
-    const [id = ''] = await write(db, 1)
+    const [id = ''] = await requestStages(db, 1)
     await refuse(db, 1)
     const handled = deliver(db, 'approval-gate', id, async () => ({ outcome: 'done' }))
     await expect(handled).rejects.toBeInstanceOf(RetryLater)
@@ -117,16 +113,6 @@ async function wired(databaseUrl: string): Promise<{ wire: Wire; url: string }> 
   onTestFinished(() => wire.close())
   url.port = String(wire.port)
   return { wire, url: url.href }
-}
-
-async function write(db: Db, count: number): Promise<string[]> {
-  const run = await addRun(db, await addProject(db))
-  return transaction(db, async (tx) => {
-    const ids: string[] = []
-    for (let each = 0; each < count; each += 1)
-      ids.push(await emit(tx, 'label-router', runEvent(EVENT_TYPES.stageRequested, run, { rows: {} })))
-    return ids
-  })
 }
 
 /** From here on the database itself refuses this share of the settlements, half as a serialization failure, half as a deadlock. */

@@ -2,18 +2,14 @@ import { expect, onTestFinished } from 'vitest'
 import { startBroker, type Broker } from '../../deploy/local/broker/broker.ts'
 import { create as reconciler } from '../../functions/reconciler/app.ts'
 import type { Db } from '#shared/db/connect.ts'
-import { transaction } from '#shared/db/transaction.ts'
 import { eventApp } from '#shared/edge/event-app.ts'
 import { listen, type App } from '#shared/edge/serve.ts'
 import { noRelay, quiet, sweep } from '#shared/edge/testing/post.ts'
 import type { Consumer } from '#shared/events/subscriptions.ts'
-import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { Handler } from '#shared/outbox/deliver.ts'
 import { redrive } from '#shared/outbox/redrive.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
-import { emit } from '#shared/outbox/write.ts'
-import { runEvent } from '#shared/run/run-event.ts'
-import { addProject, addRun } from '#shared/run/testing/rows.ts'
+import { requestStages } from '#shared/run/testing/rows.ts'
 import { test } from '../support/database.ts'
 
 /** Tries of the broker: eight repeats and the first. */
@@ -22,7 +18,7 @@ const TRIES = 9
 test('F22: one of 1,000 events is poison: the other 999 are done, it is quarantined after nine tries, and a redrive after the repair is one effect', async ({
   db,
 }) => {
-  const ids = await write(db, 1_000)
+  const ids = await requestStages(db, 1_000)
   const poison = ids[500] ?? ''
   const world = await start(db, { sink: true })
   world.fails.add(poison)
@@ -48,7 +44,7 @@ test('F22: one of 1,000 events is poison: the other 999 are done, it is quaranti
 }, 120_000)
 
 test('F22: a redrive before the repair ends in quarantine again', async ({ db }) => {
-  const [poison = ''] = await write(db, 1)
+  const [poison = ''] = await requestStages(db, 1)
   const world = await start(db, { sink: true })
   world.fails.add(poison)
   await send(db, world.broker)
@@ -62,7 +58,7 @@ test('F22: a redrive before the repair ends in quarantine again', async ({ db })
 test('F23: with the dead-letter sink down a poison event is dropped by the broker and not lost by us', async ({
   db,
 }) => {
-  const ids = await write(db, 10)
+  const ids = await requestStages(db, 10)
   const [poison = ''] = ids
   const world = await start(db, { sink: false })
   world.fails.add(poison)
@@ -74,17 +70,6 @@ test('F23: with the dead-letter sink down a poison event is dropped by the broke
   expect([...world.effects.values()]).toEqual(Array(10).fill(1))
   expect(await stateOf(db, poison)).toBe('done')
 })
-
-/** So many events about one run, in one transaction; their ids. */
-async function write(db: Db, count: number): Promise<string[]> {
-  const run = await addRun(db, await addProject(db))
-  return transaction(db, async (tx) => {
-    const ids: string[] = []
-    for (let each = 0; each < count; each += 1)
-      ids.push(await emit(tx, 'label-router', runEvent(EVENT_TYPES.stageRequested, run, { rows: {} })))
-    return ids
-  })
-}
 
 /** Puts everything on the broker and waits until it holds nothing. */
 async function send(db: Db, broker: Broker): Promise<void> {

@@ -177,3 +177,14 @@ export async function saidOf(db: Db, run: string): Promise<string[]> {
     .execute()
   return rows.map(({ type }) => type.replace(/^dev\.codex-k8s\.|\.v1$/g, ''))
 }
+
+/** So many requests for the stage of one run, written in one transaction; ids of their outbox rows. */
+export async function requestStages(db: Db, requests: number): Promise<string[]> {
+  const run = await addRun(db, await addProject(db))
+  return transaction(db, async (tx) => {
+    const ids: string[] = []
+    for (let each = 0; each < requests; each += 1)
+      ids.push(await emit(tx, 'label-router', runEvent(EVENT_TYPES.stageRequested, run, { rows: {} })))
+    return ids
+  })
+}
