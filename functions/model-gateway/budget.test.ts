@@ -210,7 +210,7 @@ describe('a reservation', () => {
     expect((await gateway.ask(run)).status).toBe(409)
     await db
       .updateTable('model_calls')
-      .set({ expires_at: sql`now()` })
+      .set({ expires_at: sql`now() - interval '1 ms'` })
       .execute()
     expect((await gateway.ask(run)).status).toBe(200)
     expect(await calls(db)).toMatchObject([{ state: 'charged' }, { state: 'reserved' }])
@@ -227,7 +227,7 @@ describe('a reservation', () => {
     await gateway.ask(run)
     await db
       .updateTable('model_calls')
-      .set({ expires_at: sql`now()` })
+      .set({ expires_at: sql`now() - interval '1 ms'` })
       .execute()
     expect((await gateway.ask(run)).status).toBe(400)
     const [charge] = await outbox(db)
@@ -259,7 +259,7 @@ describe('a reservation', () => {
     const response = await gateway.ask(await startRun(db))
     await db
       .updateTable('model_calls')
-      .set({ expires_at: sql`now()` })
+      .set({ expires_at: sql`now() - interval '1 ms'` })
       .execute()
     await fetch(`${gateway.url}/sweep?grace=0`, { method: 'POST' })
     open[0]!.end(events(completed(1, 1)))

@@ -369,7 +369,7 @@ describe('the sweep', () => {
     const { app, launcher, run } = await running(db)
     await db
       .updateTable('attempts')
-      .set({ deadline_at: sql`now()` })
+      .set({ deadline_at: sql`now() - interval '1 ms'` })
       .execute()
     await sweep(app, 3_600)
     expect(await states(db)).toEqual(['failed deadline_exceeded'])
@@ -389,7 +389,7 @@ describe('the sweep', () => {
     if (what === 'late')
       await db
         .updateTable('attempts')
-        .set({ deadline_at: sql`now()` })
+        .set({ deadline_at: sql`now() - interval '1 ms'` })
         .execute()
     launcher.get = async () => {
       await db

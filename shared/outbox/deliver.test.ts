@@ -178,7 +178,7 @@ describe('the sweep', () => {
         .executeTakeFirstOrThrow()
       await db
         .updateTable('deliveries')
-        .set({ due_at: sql`now()` })
+        .set({ due_at: sql`now() - interval '1 ms'` })
         .execute()
       return wait
     }

@@ -201,7 +201,7 @@ async function poisonEvent(db: Db): Promise<void> {
   const id = await say(db, EVENT_TYPES.stageDue, run)
   await db
     .updateTable('outbox')
-    .set({ event: sql`jsonb_set(event, '{data,run}', '"no uuid"')`, due_at: sql`now()` })
+    .set({ event: sql`jsonb_set(event, '{data,run}', '"no uuid"')`, due_at: sql`now() - interval '1 ms'` })
     .where('id', '=', id)
     .execute()
 }

@@ -11,14 +11,14 @@ import { startWorld, type World } from '../support/world.ts'
 /** As if the next look at the forge were due. */
 async function due(db: Db, how: 'list' | 'labels'): Promise<void> {
   if (how === 'list') {
-    await sql`update hook_checks set next_check_at = now()`.execute(db)
-    await sql`update redeliveries set due_at = now()`.execute(db)
+    await sql`update hook_checks set next_check_at = now() - interval '1 ms'`.execute(db)
+    await sql`update redeliveries set due_at = now() - interval '1 ms'`.execute(db)
     return
   }
   await sql`delete from hook_checks`.execute(db)
   await sql`insert into label_scans (project_id, next_scan_at, scanned_until)
     select id, now(), created_at from projects
-    on conflict (project_id) do update set next_scan_at = now()`.execute(db)
+    on conflict (project_id) do update set next_scan_at = now() - interval '1 ms'`.execute(db)
 }
 
 /** A label that the forge could not tell us of. */

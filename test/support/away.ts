@@ -167,10 +167,10 @@ export async function startAway(databaseUrl: string, options: { readonly rateLim
         what: 'the forge to have made its deliveries',
         timeoutMs: 60_000,
       }),
-    /** As if an hour had passed since the last look at the forge. */
+    /** As if an hour had passed since the last look at the forge. Columns of milliseconds round up: now is not yet due. */
     async later() {
-      await sql`update hook_checks set next_check_at = now()`.execute(db)
-      await sql`update label_scans set next_scan_at = now()`.execute(db)
+      await sql`update hook_checks set next_check_at = now() - interval '1 ms'`.execute(db)
+      await sql`update label_scans set next_scan_at = now() - interval '1 ms'`.execute(db)
     },
     /** One round of the reconciler, as far as it concerns the router. */
     async sweep() {
@@ -201,9 +201,13 @@ export async function startAway(databaseUrl: string, options: { readonly rateLim
           .execute()
         if (missing.length + pending.length === 0) return round
         // What was put off comes with the next round, whenever that is.
-        await sql`update deliveries set due_at = now() where state = 'pending'`.execute(db)
+        await sql`update deliveries set due_at = now() - interval '1 ms' where state = 'pending'`.execute(db)
       }
-      throw new Error(`not caught up after ${mostRounds} rounds`)
+      const { rows } = await sql<{ left: unknown }>`
+        select json_build_object('now', now(), 'hooks', (select json_agg(hook_checks) from hook_checks),
+          'missing', (select json_agg(redeliveries) from redeliveries), 'deliveries', (
+            select json_agg(deliveries) from deliveries where state = 'pending')) as left`.execute(db)
+      throw new Error(`not caught up after ${mostRounds} rounds: ${JSON.stringify(rows[0]?.left)}`)
     },
   }
 }

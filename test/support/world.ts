@@ -238,17 +238,17 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     async expireLeases() {
       await db
         .updateTable('outbox')
-        .set({ lease_until: sql`now()` })
+        .set({ lease_until: sql`now() - interval '1 ms'` })
         .where('lease', 'is not', null)
         .execute()
       await db
         .updateTable('comments')
-        .set({ lease_until: sql`now()` })
+        .set({ lease_until: sql`now() - interval '1 ms'` })
         .where('lease', 'is not', null)
         .execute()
       await db
         .updateTable('model_calls')
-        .set({ expires_at: sql`now()` })
+        .set({ expires_at: sql`now() - interval '1 ms'` })
         .where('state', '=', 'reserved')
         .execute()
     },

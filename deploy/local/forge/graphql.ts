@@ -20,8 +20,16 @@ const Ask = v.object({
   }),
 })
 
-/** Remembers when bodies were edited, and adds the event of a changed title, which the emulator forgets. */
+/**
+ * Remembers when bodies were edited, and adds the event of a changed title, which the emulator forgets. What it writes to a
+ * new comment after storing it is no edit.
+ */
 export function followEdits({ state, edited }: Forge): void {
+  observe(state.comments, {
+    updated(row, before) {
+      if (row.body === before.body) Object.assign(row, { updated_at: before.updated_at })
+    },
+  })
   observe(state.issues, {
     updated(row, before) {
       if (row.body !== before.body) edited.set(row.id, seconds(new Date().toISOString()))

@@ -118,9 +118,10 @@ async function refusedLabel(world: World): Promise<Record<string, unknown>> {
   }
 }
 
+/** The runs, each with why it is not one of those that succeeded. */
 async function states(db: Db): Promise<string[]> {
-  const rows = await db.selectFrom('runs').select('state').execute()
-  return rows.map(({ state }) => state).toSorted()
+  const rows = await db.selectFrom('runs').select(['state', 'reason']).execute()
+  return rows.map(({ state, reason }) => (reason === null ? state : `${state}: ${reason}`)).toSorted()
 }
 
 describe('bad input', () => {
@@ -161,7 +162,7 @@ describe('bad input', () => {
       expect([hook, answer.status]).toEqual([hook, 401])
     }
     await world.drain()
-    expect(await states(db)).toEqual(['refused'])
+    expect(await states(db)).toEqual(['refused: actor_not_allowed'])
     expectUnmoved(world, pid)
     await expectNothingLost(db)
     await expectStillWorks(world)
@@ -183,7 +184,7 @@ describe('bad input', () => {
     const silent = await db.selectFrom('deliveries').select('consumer').where('outcome', 'is', null).execute()
     expect(silent).toEqual([])
     // What names another issue, label or person finds no label event of its own; none of them is the one that was set.
-    expect(await states(db)).toEqual(['refused'])
+    expect(await states(db)).toEqual(['refused: actor_not_allowed'])
     expect(world.jobLedger()).toEqual([])
     expectUnmoved(world, pid)
     await expectNothingLost(db)
