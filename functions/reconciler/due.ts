@@ -26,7 +26,9 @@ export async function ownersDue(db: Db, graceSeconds: number): Promise<string[]>
         select from projects left join label_scans on project_id = id
         where state = 'connected' and project_id is null and created_at <= now() - interval '30 minutes')
     union select 'model-gateway' where exists (select from model_calls where state = 'reserved' and expires_at <= now())
-    union select 'status-reporter' where exists (
-      select from comments where wanted > done and (lease_until is null or lease_until <= now()))`.execute(db)
+    union select 'status-reporter' where (
+      -- In order and one: otherwise all comments would be read, because nothing tells how few are behind.
+      select run_id from comments where wanted > done and (lease_until is null or lease_until <= now())
+      order by run_id limit 1) is not null`.execute(db)
   return rows.rows.map(({ owner }) => owner)
 }

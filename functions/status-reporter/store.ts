@@ -158,6 +158,8 @@ export function store(db: Db): Omit<Deps, 'forge'> {
         .select('run_id')
         .whereRef('wanted', '>', 'done')
         .where((when) => when.or([when('lease_until', 'is', null), when('lease_until', '<=', sql<Date>`now()`)]))
+        // The order of the index of what is behind; without one all comments are read.
+        .orderBy('run_id')
         .limit(100)
         .execute()
       return rows.map(({ run_id }) => run_id)

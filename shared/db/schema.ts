@@ -94,6 +94,8 @@ export interface Database {
     outcome: string | null
     error: Json<Record<string, unknown>> | null
     settled_at: Time | null
+    /** The outbox row's place in order; null where an older release wrote the row. */
+    outbox_seq: string | null
   }
   subjects: {
     project_id: string

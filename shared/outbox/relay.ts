@@ -46,6 +46,16 @@ interface Posted {
   readonly accepted: boolean
 }
 
+/** Which rows of the outbox, as a condition and, where not all of them are meant, an order and a limit. */
+type Rows = ReturnType<typeof sql<boolean>>
+
+/** By id alone: what else waits must not be read for them, however much that is. */
+const named = (ids: readonly string[]): Rows => sql`id = any(${ids}::uuid[])`
+
+const oldest = (limit: number, graceSeconds: number): Rows =>
+  sql`sent_at is null and (lease_until is null or lease_until < now())
+    and due_at <= now() - make_interval(secs => ${graceSeconds}) order by due_at, seq limit ${limit}`
+
 /**
  * Claim, post, mark. The claim is a short transaction by state, never a cursor over ids, so a row that commits late is
  * not passed over. A crash after the post repeats the event with the same id; consumers settle it once.
@@ -53,14 +63,14 @@ interface Posted {
 export function createRelay({ db, brokerUrl, deadlineMs, post = postToBroker }: RelayOptions): Relay {
   let looked = -Infinity
 
-  const claim = async (lease: string, limit: number, which: ReturnType<typeof sql<boolean>>): Promise<Outgoing[]> => {
-    const rows = await sql<Outgoing>`
+  // All columns that decide are read under the lock; only then it is said which rows are free.
+  const claim = async (lease: string, rows: Rows): Promise<Outgoing[]> => {
+    const claimed = await sql<Outgoing>`
+      with seen as materialized (select id, sent_at, lease_until from outbox where ${rows} for update skip locked)
       update outbox set lease = ${lease}, lease_until = now() + make_interval(secs => ${LEASE_SECONDS}), attempts = attempts + 1
-      where id in (
-        select id from outbox where sent_at is null and (lease_until is null or lease_until < now()) and ${which}
-        order by due_at, seq limit ${limit} for update skip locked)
-      returning id, event, inbox_id`.execute(db)
-    return rows.rows
+      from seen where seen.id = outbox.id and seen.sent_at is null and (seen.lease_until is null or seen.lease_until < now())
+      returning outbox.id, outbox.event, outbox.inbox_id`.execute(db)
+    return claimed.rows
   }
 
   const publish = async (row: Outgoing | Leased, signal: AbortSignal): Promise<boolean> => {
@@ -99,9 +109,9 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = postToBroker }: 
     return accepted
   }
 
-  const run = async (limit: number, which: ReturnType<typeof sql<boolean>>, signal: AbortSignal): Promise<number> => {
+  const run = async (which: Rows, signal: AbortSignal): Promise<number> => {
     const lease = randomUUID()
-    const rows = await claim(lease, limit, which)
+    const rows = await claim(lease, which)
     crashPoint('relay.after-claim')
     const results = await Promise.allSettled(rows.map((row) => send(row, lease, signal)))
     return results.filter((result) => result.status === 'fulfilled' && result.value).length
@@ -117,10 +127,10 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = postToBroker }: 
       const leased = rows.filter((row) => typeof row !== 'string')
       try {
         await Promise.allSettled(leased.map((row) => send(row, row.lease, signal)))
-        if (ids.length > 0) await run(ids.length, sql<boolean>`id = any(${ids}::uuid[])`, signal)
+        if (ids.length > 0) await run(named(ids), signal)
         if (signal.aborted || performance.now() - looked < LOOK_MS) return
         looked = performance.now()
-        await run(OVERDUE_ROWS, sql<boolean>`due_at < now() - interval '5 seconds'`, signal)
+        await run(oldest(OVERDUE_ROWS, 5), signal)
       } catch {
         // The rows are committed; the next request or the sweep relays them.
       } finally {
@@ -129,9 +139,8 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = postToBroker }: 
     },
     async overdue(graceSeconds) {
       const signal = AbortSignal.timeout(deadlineMs)
-      const which = sql<boolean>`due_at <= now() - make_interval(secs => ${graceSeconds})`
       let total = 0
-      for (let sent = 1; sent > 0 && !signal.aborted; total += sent) sent = await run(100, which, signal)
+      for (let sent = 1; sent > 0 && !signal.aborted; total += sent) sent = await run(oldest(100, graceSeconds), signal)
       return total
     },
   }

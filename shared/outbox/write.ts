@@ -80,9 +80,11 @@ export async function emitAll(
         case when ${lease}::uuid is not null then now() + make_interval(secs => ${LEASE_SECONDS}) end,
         case when ${lease}::uuid is null then 0 else 1 end
       from written
+      returning id, seq
     )
-    insert into deliveries (outbox_id, consumer, due_at)
-    select id, consumer, now() from written, jsonb_array_elements_text(consumers) as consumer`.execute(tx)
+    insert into deliveries (outbox_id, consumer, due_at, outbox_seq)
+    select id, consumer, now(), stored.seq
+    from written join stored using (id), jsonb_array_elements_text(consumers) as consumer`.execute(tx)
   return rows
 }
 

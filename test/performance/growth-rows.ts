@@ -32,7 +32,7 @@ const history: readonly string[] = [
    from generate_series(2, $1::int / 5) n`,
   `insert into links (from_kind, from_id, relation, to_kind, to_id) select 'issue', subject_id, 'asked for', 'run', id from runs where label_event_id like 'past-%'`,
   `insert into intents (kind, name, run_id, attempt, state, external_id, settled_at)
-   select 'job', 'run-' || md5(id::text), id, 1, case when state = 'failed' then 'gone' else 'done' end, 'x', created_at from runs where label_event_id like 'past-%'`,
+   select 'job', 'run-' || md5(id::text), id, 1, 'gone', 'x', created_at from runs where label_event_id like 'past-%'`,
   `insert into intents (kind, name, run_id, state, external_id, settled_at)
    select kind, kind || id, id, 'done', 'x', created_at from runs, unnest(array['comment', 'pull_request']) kind where label_event_id like 'past-%'`,
   `insert into comments (run_id, comment_id, shown, edited_at, wanted, done)

@@ -28,7 +28,7 @@ export async function fillOutbox(
       [first, rows],
     )
     await client.query(
-      `insert into deliveries (outbox_id, consumer, due_at) select id, 'audit-sink', now() from outbox where id <> $1`,
+      `insert into deliveries (outbox_id, consumer, due_at, outbox_seq) select id, 'audit-sink', now(), seq from outbox where id <> $1`,
       [first],
     )
     await client.query('vacuum analyze')
