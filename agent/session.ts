@@ -1,7 +1,8 @@
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { mkdir, open, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import type { Usage } from '#shared/job/result.ts'
+import { MAX_BLOB_BYTES, type Usage } from '#shared/job/result.ts'
 
 /** A session of the CLI that an earlier run left, as far as the runner looks at it. */
 export interface Session {
@@ -51,14 +52,26 @@ export async function placeSession(codexHome: string, { thread }: Session, file:
   await writeFile(join(folder, `rollout-2000-01-01T00-00-00-${thread}.jsonl`), file)
 }
 
-/** The session file that `codex exec resume` needs: the one that was begun last. */
+/**
+ * The session file that `codex exec resume` needs: the one that was begun last. What the agent put in its place and is no
+ * file, or too large to be kept, is none.
+ */
 export async function readSession(codexHome: string): Promise<Buffer | undefined> {
   const names = await readdir(join(codexHome, 'sessions'), { recursive: true }).catch(() => [])
   const newest = names
     .filter((name) => /(?:^|\/)rollout-[^/]*\.jsonl$/.test(name))
     .toSorted()
     .at(-1)
-  return newest === undefined ? undefined : readFile(join(codexHome, 'sessions', newest)).catch(() => undefined)
+  if (newest === undefined) return undefined
+  // A link is not followed, and a pipe without a writer not waited for.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+  const handle = await open(join(codexHome, 'sessions', newest), flags).catch(() => undefined)
+  try {
+    const found = await handle?.stat()
+    return found?.isFile() === true && found.size <= MAX_BLOB_BYTES ? await handle?.readFile() : undefined
+  } finally {
+    await handle?.close()
+  }
 }
 
 /** What was used since the session was left. */

@@ -1,5 +1,4 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from '#shared/db/connect.ts'
@@ -10,6 +9,7 @@ import { quantile } from '../performance/figures.ts'
 import type { Ground } from '../performance/ground.ts'
 import { startElsewhere } from '../performance/servers.ts'
 import { eventually } from '../support/wait.ts'
+import { sender, type Address, type Answer } from './sender.ts'
 
 /** What was measured about one row of the threats, and whether its promise holds. */
 export interface Verdict {
@@ -23,8 +23,8 @@ export interface Gateway {
   readonly port: number
   readonly pid: number
   readonly hookPath: string
-  /** Sends one small delivery, signed or not; resolves with the status, 0 for none, and how long it took, milliseconds. */
-  deliver(delivery?: Delivery): Promise<{ readonly status: number; readonly ms: number }>
+  /** Sends one small delivery, signed or not. */
+  deliver(delivery?: Delivery): Promise<Answer>
   stop(): Promise<void>
 }
 
@@ -32,7 +32,7 @@ export interface Gateway {
 export interface Delivery {
   readonly path?: string
   readonly signed?: boolean
-  readonly from?: '127.0.0.1' | '127.0.0.2'
+  readonly from?: Address
 }
 
 const REPOSITORY_ID = 42
@@ -65,37 +65,16 @@ export async function startGateway(ground: Ground, { throttled }: { throttled: b
 
   const body = JSON.stringify({ action: 'started', repository: { id: REPOSITORY_ID, url: 'x' }, sender: { id: 1 } })
   const right = `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`
-  const agents = new Map(
-    (['127.0.0.1', '127.0.0.2'] as const).map((from) => [
-      from,
-      new Agent({ keepAlive: true, maxSockets: 200, localAddress: from }),
-    ]),
-  )
+  const send = sender(port)
+  const wrong = `sha256=${'0'.repeat(64)}`
   return {
     port,
     pid: child.pid,
     hookPath,
     deliver: ({ path = hookPath, signed = true, from = '127.0.0.1' } = {}) =>
-      new Promise((resolve) => {
-        const began = performance.now()
-        const end = (status: number) => resolve({ status, ms: performance.now() - began })
-        const headers = {
-          'content-type': 'application/json',
-          'content-length': Buffer.byteLength(body),
-          'x-github-event': 'watch',
-          'x-github-delivery': randomUUID(),
-          'x-hub-signature-256': signed ? right : `sha256=${'0'.repeat(64)}`,
-        }
-        const agent = agents.get(from)
-        const options = { host: '127.0.0.1', port, path, method: 'POST', headers, ...(agent && { agent }) }
-        const asked = request(options, (response) => {
-          response.resume().once('end', () => end(response.statusCode ?? 0))
-        })
-        asked.once('error', () => end(0))
-        asked.end(body)
-      }),
+      send({ path, body, signature: signed ? right : wrong, from }),
     async stop() {
-      for (const agent of agents.values()) agent.destroy()
+      send.close()
       await child.stop()
       elsewhere.close()
     },
