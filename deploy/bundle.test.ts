@@ -2,7 +2,9 @@ import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { bundle, crashPoints, units, type Unit } from './bundle.ts'
+import { crashPoints } from './bundle-limits.ts'
+import { bundle } from './bundle.ts'
+import { units, type Unit } from './units.ts'
 
 let folder: string
 

@@ -3,7 +3,7 @@ import { chmodSync, cpSync, existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** `runAsUser` of the Services in `knative/`. */
-const SERVICE_ACCOUNT = 65_532
+export const SERVICE_ACCOUNT = 65_532
 
 const enable = (directory: string) =>
   `import{enableCompileCache}from'node:module';enableCompileCache({directory:${directory},portable:true});`

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { bundle, units } from '../../deploy/bundle.ts'
+import { bundle } from '../../deploy/bundle.ts'
+import { units } from '../../deploy/units.ts'
 
 /** Where a function's image is. */
 export interface Image {
@@ -20,7 +21,7 @@ const besides = join(import.meta.dirname, '..', '..', '..', 'shared', 'cluster',
  * keeps one layer; the tag is of the contents, because a revision is made anew only for another image.
  */
 export async function loadImages(folder: string): Promise<Image[]> {
-  const functions = units().filter(({ name }) => name !== 'agent')
+  const functions = units().filter(({ name }) => name !== 'agent' && name !== 'install')
   await Promise.all(functions.map((unit) => bundle(unit, folder)))
   const tag = digestOf(folder)
   const prefix = process.env['IMAGE_PREFIX'] ?? 'dev.local'

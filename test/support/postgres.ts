@@ -2,10 +2,11 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import type { Logins } from '#shared/db/logins.ts'
 import { migrate } from '#shared/db/migrate.ts'
 import { administer, databaseUrl } from './administer.ts'
 import { bornAt, endOrphan, read } from '../../deploy/local/postgres-data.ts'
-import { createLogins, type Logins } from '../../deploy/local/logins.ts'
+import { createLogins } from '../../deploy/local/logins.ts'
 import { startPostgres } from '../../deploy/local/postgres.ts'
 
 declare module 'vitest' {

@@ -13,12 +13,15 @@ export interface Proxy {
   readonly url: string
   /** What got through or was to get through, in bytes. */
   readonly bytes: { client: number; server: number }
+  /** What the client has said so far, one character for a byte. */
+  heard(): string
 }
 
 /** A TCP proxy in front of a URL's host. At the cut every connection is reset and none is accepted any more. */
 export async function startProxy(target: string, cut?: Cut): Promise<Proxy> {
   const { hostname, port } = new URL(target)
   const bytes = { client: 0, server: 0 }
+  const heard: Buffer[] = []
   const sockets = new Set<Socket>()
   let dead = false
   const end = () => {
@@ -29,6 +32,7 @@ export async function startProxy(target: string, cut?: Cut): Promise<Proxy> {
     from.on('data', (chunk: Buffer) => {
       const before = bytes[side]
       bytes[side] += chunk.length
+      if (side === 'client') heard.push(chunk)
       if (cut?.side !== side || bytes[side] < cut.afterBytes) return void to.write(chunk)
       // What comes before the cut still arrives, and is acted upon.
       to.write(chunk.subarray(0, cut.afterBytes - before), () => setImmediate(end))
@@ -51,5 +55,5 @@ export async function startProxy(target: string, cut?: Cut): Promise<Proxy> {
   })
   const url = new URL(target)
   url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { url: url.href, bytes }
+  return { url: url.href, bytes, heard: () => Buffer.concat(heard).toString('latin1') }
 }

@@ -83,9 +83,8 @@ function layerOf(path: string): string {
 
 /** Exports of `shared/` that have fewer than two users, with the reason why they are there all the same. */
 const alone: Readonly<Record<string, string>> = {
+  'shared/db/logins.ts#roles': 'the other half of ensureLogins, for the command that tries the logins it made',
   'shared/crash-point.ts#armCrashPoint': 'the other half of crashPoint, for the process that tests kill',
-  'shared/db/migrate.ts#migrate': 'the migration Job and every local start; no function may',
-  'shared/db/outage.ts#isOutage': 'knows the words of the database library, which the edge need not',
   'shared/outbox/overdue.ts#putOff': 'the protocol; the dead-letter sink ends there',
   'shared/edge/request-listener.ts#requestListener': 'a part of serve that is loaded after a start',
   'shared/edge/serve.ts#listen': 'serve is made of it; one machine runs all functions in one process',

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { crashPointsIn } from '../../deploy/bundle.ts'
+import { crashPointsIn } from '../../deploy/bundle-limits.ts'
 import { isTest, under, type Files } from './repository.ts'
 
 /** Configuration enters through `main.ts`; everything below is told what it needs. */
