@@ -62,7 +62,7 @@ export function importsOf(path: string, text: string): Import[] {
 }
 
 function inRepository(path: string, from: string): string | undefined {
-  if (from.startsWith('#shared/')) return from.slice(1)
+  if (/^#(shared|api)\//.test(from)) return from.slice(1)
   if (from.startsWith('.')) return posix.join(posix.dirname(path), from)
   return undefined
 }
