@@ -1,4 +1,4 @@
-import { utimes } from 'node:fs/promises'
+import { open, utimes } from 'node:fs/promises'
 
 /** Between two touches of the file that whoever started us watches, milliseconds. */
 const BEAT_MS = 5_000
@@ -11,7 +11,7 @@ const WORD_MS = 60_000
  * come from the event loop, so a runner that is stuck shows nothing. Returns the end of it.
  */
 export function showSignsOfLife(options: {
-  /** Undefined where nobody watches a file. */
+  /** Undefined where nobody watches a file; made if it is not there. */
   readonly file: string | undefined
   /** True when the attempt is over. A word that cannot be delivered is lost. */
   readonly tell: () => Promise<boolean>
@@ -20,7 +20,7 @@ export function showSignsOfLife(options: {
   const { file } = options
   const touch = (): void => {
     const now = new Date()
-    if (file !== undefined) void utimes(file, now, now).catch(() => undefined)
+    if (file !== undefined) void utimes(file, now, now).catch(() => create(file))
   }
   touch()
   const beat = setInterval(touch, BEAT_MS)
@@ -34,4 +34,9 @@ export function showSignsOfLife(options: {
     clearInterval(beat)
     clearInterval(word)
   }
+}
+
+async function create(file: string): Promise<void> {
+  const made = await open(file, 'a').catch(() => undefined)
+  await made?.close()
 }

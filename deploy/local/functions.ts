@@ -102,7 +102,8 @@ export async function startFunctions(
     'webhook-gateway': () => webhookGateway({ secretsDir: options.secretsDir }, clients('webhook-gateway', 300)),
     'label-router': () => labelRouter({ workflow, models: model.names, model: model.name }, clients('label-router')),
     'approval-gate': () => approvalGate(clients('approval-gate')),
-    'stage-dispatcher': () => stageDispatcher({ tokenKey }, { ...clients('stage-dispatcher'), launcher }),
+    'stage-dispatcher': () =>
+      stageDispatcher({ tokenKey, namespaces: [] }, { ...clients('stage-dispatcher'), launcher }),
     'run-gateway': () => runGateway({ tokenKey, gitUrl: forge.url }, clients('run-gateway')),
     'model-gateway': () =>
       modelGateway({ runTokenKey: tokenKey, modelUrl: model.url, modelKey: model.key }, clients('model-gateway')),

@@ -55,6 +55,7 @@ export function bundle(
     writeScope: stage.writeScope,
     gate: stage.gate,
     image: stage.image,
+    ...(stage.resources && { resources: stage.resources }),
     workflow: workflow.digest,
     policy: workflow.policy,
     ...(revision && { revise: { ...revision, review: blob(canonicalJson(revision.review)) } }),

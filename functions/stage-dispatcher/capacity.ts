@@ -8,9 +8,10 @@ import { silentSeconds } from '#shared/job/bundle.ts'
 import { mintToken } from '#shared/job/token.ts'
 import type { Writer } from '#shared/outbox/deliver.ts'
 import { runEvent } from '#shared/run/run-event.ts'
-import { lockRun } from '#shared/run/transition.ts'
+import { endRun, lockRun } from '#shared/run/transition.ts'
 import { opens } from '#shared/workflow/gate.ts'
 import { consumeApproval } from './approval.ts'
+import { choosePlace } from './decide.ts'
 import type { Intended } from './handler.ts'
 import { jobName } from './job-name.ts'
 
@@ -43,13 +44,28 @@ export async function fitting(tx: Tx, projectId: string): Promise<(Row<'runs'> &
 }
 
 /**
- * The intent: attempt, fence and the Job's name, committed before the Job is created. A run with a gate uses up its approval
- * with it, or is cancelled.
+ * The intent: attempt, fence, the Job's name and namespace, committed before the Job is created. A run with a gate uses up
+ * its approval with it, or is cancelled. One whose project names a run namespace that is not there fails.
  */
-export async function commitIntent(writer: Writer, runId: string): Promise<void> {
+export async function commitIntent(writer: Writer, runId: string, namespaces: readonly string[]): Promise<void> {
   const { tx, emit } = writer
   const run = await lockRun(tx, runId)
   if (run.state !== 'queued' || run.bundle_digest === null) return
+  const project = await tx
+    .selectFrom('projects')
+    .select('settings')
+    .where('id', '=', run.project_id)
+    .executeTakeFirstOrThrow()
+  const place = choosePlace(namespaces, project.settings['runNamespace'])
+  if (place.kind === 'unknown') {
+    const { detail } = place
+    return endRun(writer, run.id, {
+      state: 'failed',
+      type: EVENT_TYPES.runFailed,
+      reason: 'run_namespace_unknown',
+      detail,
+    })
+  }
   const { manifest } = await tx
     .selectFrom('bundles')
     .select('manifest')
@@ -67,7 +83,13 @@ export async function commitIntent(writer: Writer, runId: string): Promise<void>
     .executeTakeFirstOrThrow()
   const intent = await tx
     .insertInto('intents')
-    .values({ kind: 'job', name: jobName(run.id, attempt.attempt), run_id: run.id, attempt: attempt.attempt })
+    .values({
+      kind: 'job',
+      name: jobName(run.id, attempt.attempt),
+      namespace: place.namespace,
+      run_id: run.id,
+      attempt: attempt.attempt,
+    })
     .returningAll()
     .executeTakeFirstOrThrow()
   const starting = await tx
@@ -86,24 +108,36 @@ export async function openIntents(db: Db, tokenKey: string, projectId: string): 
     .selectFrom('attempts')
     .innerJoin('runs', 'runs.id', 'attempts.run_id')
     .innerJoin('bundles', 'bundles.digest', 'runs.bundle_digest')
+    .leftJoin('intents', (join) =>
+      join
+        .onRef('intents.run_id', '=', 'attempts.run_id')
+        .onRef('intents.attempt', '=', 'attempts.attempt')
+        .on('intents.kind', '=', 'job')
+        .on('intents.state', '!=', 'gone'),
+    )
     .selectAll('attempts')
-    .select(['bundles.manifest', sql<number>`ceil(extract(epoch from deadline_at - now()))::int`.as('seconds')])
+    .select([
+      'intents.namespace',
+      'bundles.manifest',
+      sql<number>`ceil(extract(epoch from deadline_at - now()))::int`.as('seconds'),
+    ])
     .where('runs.project_id', '=', projectId)
     .where('attempts.state', '=', 'intended')
     .where('attempts.deadline_at', '>', sql<Date>`now()`)
     .execute()
   return Promise.all(
-    open.map(async ({ manifest, seconds, ...attempt }) => {
+    open.map(async ({ manifest, seconds, namespace, ...attempt }) => {
       const run = await db.selectFrom('runs').selectAll().where('id', '=', attempt.run_id).executeTakeFirstOrThrow()
       const ref = { run: run.id, attempt: attempt.attempt, fence: attempt.fence }
       const tokens = { run: mintToken(tokenKey, 'run', ref), model: mintToken(tokenKey, 'model', ref) }
-      const name = jobName(run.id, attempt.attempt)
-      const { image } = manifest
+      const { image, resources } = manifest
       const job = {
-        name,
+        name: jobName(run.id, attempt.attempt),
+        namespace,
         run: run.id,
         attempt: ref.attempt,
         image,
+        resources,
         seconds,
         silentSeconds: silentSeconds(manifest),
         tokens,

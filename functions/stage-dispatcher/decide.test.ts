@@ -6,7 +6,14 @@ const running = { uid: 'u', run: 'r', state: 'running' } as const
 const ended = { ...running, state: 'ended', end: 'it was killed by SIGKILL' } as const
 const late = { ...running, state: 'ended', end: 'it took longer than it may', cause: 'deadline' } as const
 const silent = { ...running, state: 'ended', end: 'it gave no sign of life', cause: 'silence' } as const
-const open: OpenAttempt = { last: false, state: 'created', deadlinePassed: false, unheard: undefined, job: running }
+const open: OpenAttempt = {
+  last: false,
+  state: 'created',
+  deadlinePassed: false,
+  quiet: 0,
+  unheard: undefined,
+  job: running,
+}
 
 describe('an attempt that is due', () => {
   test.for<[string, Partial<OpenAttempt>, Verdict]>([

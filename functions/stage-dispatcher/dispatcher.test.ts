@@ -21,8 +21,8 @@ import { test } from './testing/test.ts'
 
 const tokenKey = 'a key of the test, long enough for anything'
 
-function dispatcher(db: Db, launcher = mapLauncher()) {
-  const app = create({ tokenKey }, { db, relay: noRelay, log: quiet, launcher })
+function dispatcher(db: Db, launcher = mapLauncher(), namespaces: readonly string[] = []) {
+  const app = create({ tokenKey, namespaces }, { db, relay: noRelay, log: quiet, launcher })
   return {
     app,
     launcher,

@@ -18,11 +18,19 @@ export async function dueAttempts(db: Db, which: Parameters<Deps['due']>[0]): Pr
     .selectFrom('attempts')
     .innerJoin('runs', 'runs.id', 'attempts.run_id')
     .innerJoin('bundles', 'bundles.digest', 'runs.bundle_digest')
+    .leftJoin('intents', (join) =>
+      join
+        .onRef('intents.run_id', '=', 'attempts.run_id')
+        .onRef('intents.attempt', '=', 'attempts.attempt')
+        .on('intents.kind', '=', 'job')
+        .on('intents.state', '!=', 'gone'),
+    )
     .selectAll('runs')
     .select([
       'attempts.attempt',
+      'intents.namespace',
       'bundles.manifest',
-      sql<number | null>`extract(epoch from now() - last_seen_at)::int`.as('unheard'),
+      sql<number>`coalesce(extract(epoch from now() - last_seen_at), 0)::int`.as('quiet'),
       // Who was seen was created, whether or not a crash kept us from writing that down.
       sql<'intended' | 'created'>`case when last_seen_at is null then attempts.state else 'created' end`.as('known'),
       sql<boolean>`deadline_at <= now()`.as('deadlinePassed'),
@@ -31,10 +39,7 @@ export async function dueAttempts(db: Db, which: Parameters<Deps['due']>[0]): Pr
     .where('runs.state', 'in', ['starting', 'running'])
   const due =
     'job' in which
-      ? open.where(
-          sql<boolean>`exists (select from intents where kind = 'job' and name = ${which.job}
-            and intents.run_id = attempts.run_id and intents.attempt = attempts.attempt)`,
-        )
+      ? open.where('intents.name', '=', which.job)
       : open.where((when) =>
           when.or([
             when('attempts.created_at', '<=', sql<Date>`now() - make_interval(secs => ${which.graceSeconds})`),
@@ -42,17 +47,15 @@ export async function dueAttempts(db: Db, which: Parameters<Deps['due']>[0]): Pr
           ]),
         )
   const rows = await due.execute()
-  return rows.map(({ attempt, known, deadlinePassed, manifest, unheard, ...run }) => {
-    const silent = unheard !== null && unheard > silentSeconds(manifest) + UNHEARD_SECONDS
-    return {
-      run,
-      attempt: {
-        last: attempt >= MAX_ATTEMPTS,
-        state: known,
-        deadlinePassed,
-        unheard: silent ? unheard : undefined,
-      },
-      name: jobName(run.id, attempt),
-    }
-  })
+  return rows.map(({ attempt, namespace, known, deadlinePassed, manifest, quiet, ...run }) => ({
+    run,
+    attempt: {
+      last: attempt >= MAX_ATTEMPTS,
+      state: known,
+      deadlinePassed,
+      quiet,
+      unheard: quiet > silentSeconds(manifest) + UNHEARD_SECONDS ? quiet : undefined,
+    },
+    ref: { name: jobName(run.id, attempt), namespace, run: run.id },
+  }))
 }

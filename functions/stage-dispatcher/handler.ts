@@ -10,7 +10,7 @@ import { inSpan, type SpanOptions } from '#shared/telemetry/trace.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import { oneByOne } from '#shared/one-by-one.ts'
 import { judge, type OpenAttempt } from './decide.ts'
-import type { Created, Job, Launcher } from './launcher.ts'
+import type { Created, Job, JobRef, Launcher } from './launcher.ts'
 
 /** An attempt whose Job is to be created, or found. */
 export interface Intended {
@@ -19,11 +19,11 @@ export interface Intended {
   readonly job: Job
 }
 
-/** An attempt that is due, with the name of its Job. */
+/** An attempt that is due, and where its Job is. */
 export interface Due {
   readonly run: Row<'runs'>
   readonly attempt: Omit<OpenAttempt, 'job'>
-  readonly name: string
+  readonly ref: JobRef
 }
 
 /** What this function needs from the world, and nothing more. */
@@ -43,8 +43,8 @@ export interface Deps {
   fail(writer: Writer, run: Row<'runs'>, reason: ReasonCode, detail: string | undefined): Promise<boolean>
   /** The Job is gone: a new attempt, or the end. False: the run moved on since it was read and stays as it is. */
   lose(writer: Writer, run: Row<'runs'>, again: boolean, detail: string): Promise<boolean>
-  /** Names of Jobs that nobody waits for any more: the run is over by our decision, or the attempt has ended. */
-  unwanted(runId?: string): Promise<readonly string[]>
+  /** Jobs that nobody waits for any more: the run is over by our decision, or the attempt has ended. */
+  unwanted(runId?: string): Promise<readonly JobRef[]>
   /** Returns the outbox rows it wrote. */
   markGone(name: string): Promise<readonly string[]>
   /** Open attempts that were created so long ago or are past their deadline, or the one whose Job has this name. */
@@ -110,8 +110,8 @@ export function knockAtDispatcher(deps: Deps): (job: string) => Promise<readonly
 }
 
 /** Judges one open attempt by its Job, writes what follows, and stops the Job of an attempt that is over. */
-async function judgeAttempt(deps: Deps, { run, attempt, name }: Due) {
-  const verdict = judge({ ...attempt, job: await deps.launcher.get(name) })
+async function judgeAttempt(deps: Deps, { run, attempt, ref }: Due) {
+  const verdict = judge({ ...attempt, job: await deps.launcher.get(ref) })
   if (verdict.kind === 'leave' || verdict.kind === 'launch') return { written: [], movedOn: false }
   let movedOn = false
   const written = await deps.write(async (writer) => {
@@ -122,7 +122,7 @@ async function judgeAttempt(deps: Deps, { run, attempt, name }: Due) {
   })
   crashPoint('dispatcher.after-verdict')
   // Also what is lost: an agent may still be at work where nobody watches over it any more.
-  await deps.launcher.stop(name)
+  await deps.launcher.stop(ref)
   return { written, movedOn }
 }
 
@@ -154,7 +154,7 @@ async function launch(deps: Deps, project: string) {
   try {
     await oneByOne(intended, async (intent) => {
       // Its agent has spoken to us: the Job was there once. If it is gone it is lost, never silently created again.
-      if (intent.attempt.last_seen_at !== null && (await deps.launcher.get(intent.job.name)) === undefined) return
+      if (intent.attempt.last_seen_at !== null && (await deps.launcher.get(intent.job)) === undefined) return
       created.push({ intent, outcome: await inSpan(spanOf(intent), () => deps.launcher.create(intent.job)) })
       crashPoint('dispatcher.after-create')
     })
@@ -168,9 +168,9 @@ async function launch(deps: Deps, project: string) {
 
 async function stopUnwanted(deps: Deps, runId?: string): Promise<readonly string[]> {
   const written: string[] = []
-  await oneByOne(await deps.unwanted(runId), async (name) => {
-    await deps.launcher.stop(name)
-    written.push(...(await deps.markGone(name)))
+  await oneByOne(await deps.unwanted(runId), async (job) => {
+    await deps.launcher.stop(job)
+    written.push(...(await deps.markGone(job.name)))
   })
   return written
 }

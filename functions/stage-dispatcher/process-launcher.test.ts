@@ -34,6 +34,7 @@ function launch(
   })
   const job = {
     name,
+    namespace: null,
     run: 'run 1',
     attempt: 1,
     image: 'ignored',
@@ -54,8 +55,8 @@ function launch(
       return String(await eventually(whole, { what: path }))
     },
     async ended(): Promise<JobView | undefined> {
-      await eventually(async () => (await launcher.get(name))?.state === 'ended', { what: 'the end' })
-      return launcher.get(name)
+      await eventually(async () => (await launcher.get(job))?.state === 'ended', { what: 'the end' })
+      return launcher.get(job)
     },
   }
 }
@@ -125,7 +126,7 @@ describe('a Job as processes on this machine', () => {
       env: {},
     })
     await folder.create(own.job)
-    expect(await own.launcher.get('run-a')).toMatchObject({ state: 'waiting' })
+    expect(await own.launcher.get(own.job)).toMatchObject({ state: 'waiting' })
     expect(await own.launcher.create(own.job)).toMatchObject({ kind: 'exists' })
     expect(await own.ended()).toMatchObject({ end: 'it ended with status 0' })
   })
@@ -179,7 +180,7 @@ describe('a Job as processes on this machine', () => {
     const { launcher, job, file, ended } = launch('exec sleep 1000')
     await launcher.create(job)
     const visitor = bystander(file('work'))
-    await launcher.stop('run-a')
+    await launcher.stop(job)
     await ended()
     expect(alive(visitor.pid ?? 0)).toBe(true)
   })
@@ -217,12 +218,12 @@ describe('a Job as processes on this machine', () => {
     const { launcher, job, line, ended } = launch('sleep 1000 & echo $! > child; wait')
     await launcher.create(job)
     const child = await line('work/child')
-    await launcher.stop('run-a')
+    await launcher.stop(job)
     expect(await ended()).toMatchObject({ end: 'it was stopped' })
     await gone(child)
-    await launcher.stop('run-a')
-    await launcher.stop('run-never')
-    expect(await launcher.get('run-never')).toBeUndefined()
+    await launcher.stop(job)
+    await launcher.stop({ ...job, name: 'run-never' })
+    expect(await launcher.get({ ...job, name: 'run-never' })).toBeUndefined()
   })
 
   test('a Job that is stopped before it began never begins to work', async () => {
@@ -233,7 +234,7 @@ describe('a Job as processes on this machine', () => {
       command: ['/bin/sh'],
       env: {},
     }).create(own.job)
-    await own.launcher.stop('run-a')
+    await own.launcher.stop(own.job)
     expect(await own.ended()).toMatchObject({ state: 'ended' })
   })
 
@@ -247,7 +248,7 @@ describe('a Job as processes on this machine', () => {
     process.kill(Number(read('supervisor.pid')), 'SIGKILL')
     expect((await ended())?.end).toBe('whoever watched over the agent was killed')
     expect(alive(agent)).toBe(true)
-    await launcher.stop('run-a')
+    await launcher.stop(job)
     await gone(agent)
     await gone(await line('work/child'))
   })
@@ -258,10 +259,10 @@ describe('a Job as processes on this machine', () => {
     const agent = await line('work/self')
     await eventually(() => existsSync(file('agent.pid')), { what: 'agent.pid' })
     process.kill(Number(readFileSync(file('supervisor.pid'), 'utf8')), 'SIGKILL')
-    await eventually(async () => (await launcher.get('run-a'))?.state === 'ended', { what: 'the end' })
+    await eventually(async () => (await launcher.get(job))?.state === 'ended', { what: 'the end' })
     const other = bystander()
     writeFileSync(file('agent.pid'), `${other.pid} 1`)
-    await launcher.stop('run-a')
+    await launcher.stop(job)
     expect(alive(other.pid ?? 0)).toBe(true)
     await gone(agent)
   })

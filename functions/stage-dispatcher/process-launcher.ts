@@ -84,11 +84,14 @@ export function processLauncher(options: ProcessOptions): Launcher {
       return { kind: 'created', uid, run: job.run }
     },
 
-    get: (name) => view(folder(name)),
-
-    async stop(name) {
+    async get({ name, run }) {
       const job = await view(folder(name))
-      if (job === undefined) return
+      return job?.run === run ? job : undefined
+    },
+
+    async stop({ name, run }) {
+      const job = await view(folder(name))
+      if (job?.run !== run) return
       if (job.state === 'ended') return killOrphan(folder(name))
       await writeFile(join(folder(name), 'stop'), '')
       // Without a supervisor there is nobody to obey; the one that starts now sees the file and ends at once.

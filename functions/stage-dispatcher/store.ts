@@ -13,8 +13,16 @@ import { dueAttempts } from './due.ts'
 import type { Deps } from './handler.ts'
 import { announcePlaces } from './queue.ts'
 
+/** What the dispatcher is told besides where everything is. */
+export interface Config {
+  /** The key that run and model tokens are made with. */
+  readonly tokenKey: string
+  /** Where Jobs may run, the first where a project does not say; empty: the launcher has one place only. */
+  readonly namespaces: readonly string[]
+}
+
 /** The dispatcher's part of the database. */
-export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
+export function store(db: Db, { tokenKey, namespaces }: Config): Omit<Deps, 'launcher'> {
   const write = async (work: (writer: Writer) => Promise<void>) =>
     transaction(db, async (tx) => {
       const written: string[] = []
@@ -28,7 +36,7 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
     async intend(projectId) {
       const written = await write(async (writer) => {
         for (const run of await fitting(writer.tx, projectId)) {
-          if (run.fresh) await commitIntent(writer, run.id)
+          if (run.fresh) await commitIntent(writer, run.id, namespaces)
           else await writer.emit(runEvent(EVENT_TYPES.stageDue, run, { rows: {} }))
         }
         await announcePlaces(writer, projectId)
@@ -120,7 +128,7 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
         .innerJoin('attempts', (join) =>
           join.onRef('attempts.run_id', '=', 'intents.run_id').onRef('attempts.attempt', '=', 'intents.attempt'),
         )
-        .select('intents.name')
+        .select(['intents.name', 'intents.namespace', 'intents.run_id as run'])
         .where('intents.kind', '=', 'job')
         .where('intents.state', '!=', 'gone')
         .where((when) =>
@@ -129,8 +137,7 @@ export function store(db: Db, tokenKey: string): Omit<Deps, 'launcher'> {
             when('attempts.state', 'not in', ['intended', 'created']),
           ]),
         )
-      const rows = await (runId === undefined ? query : query.where('runs.id', '=', runId)).execute()
-      return rows.map(({ name }) => name)
+      return (runId === undefined ? query : query.where('runs.id', '=', runId)).execute()
     },
 
     markGone: (name) =>

@@ -164,6 +164,7 @@ export interface Database {
     id: Generated<string>
     kind: 'job' | 'comment' | 'pull_request'
     name: string
+    namespace: Generated<string | null>
     run_id: string
     attempt: number | null
     state: Generated<'intended' | 'done' | 'gone'>

@@ -51,6 +51,22 @@ export const Revise = v.strictObject({
 })
 export type Revise = v.InferOutput<typeof Revise>
 
+/** Bytes as a Kubernetes quantity. */
+const Bytes = v.pipe(v.string(), v.regex(/^[1-9][0-9]{0,5}(Mi|Gi)$/, 'expected a quantity such as 512Mi or 4Gi'))
+
+/** What an agent may use at most; what is left out, the installation says. */
+export const Resources = v.strictObject({
+  /** Processors: `2`, `1500m`. */
+  cpu: v.exactOptional(
+    v.pipe(v.string(), v.regex(/^([1-9][0-9]{0,2}|[1-9][0-9]{3,5}m)$/, 'expected a quantity such as 2 or 1500m')),
+  ),
+  /** Memory: `4Gi`. */
+  memory: v.exactOptional(Bytes),
+  /** Disk, the clone included: `8Gi`. */
+  storage: v.exactOptional(Bytes),
+})
+export type Resources = v.InferOutput<typeof Resources>
+
 /**
  * Everything one run will get, fixed when it is asked for. Its digest, SHA-256 over its RFC 8785 form, is what an
  * approval binds to and the only thing run-gateway serves. Large parts are blobs, named by their SHA-256.
@@ -90,7 +106,10 @@ export const Manifest = v.strictObject({
   writeScope: WriteScope,
   /** Null: the stage has no gate. */
   gate: v.nullable(ApprovalPolicy),
+  /** The image that the agent works in; `codex-k8s/agent` is the installation's own. */
   image: v.string(),
+  /** Absent: what the installation says. */
+  resources: v.exactOptional(Resources),
   /** Digest of the workflow file the stage was read from. */
   workflow: Sha256,
   /** Version of the publishing policy. */

@@ -96,6 +96,26 @@ export const reasons = {
     says: 'Another Job already has the name of this run.',
     next: 'Ask the operator: this should not happen.',
   },
+  run_namespace_unknown: {
+    says: 'The project asks for a place to run that this installation does not have.',
+    next: "Ask the operator to set the project's `runNamespace` to one of the installation's, then set the label again.",
+  },
+  image_unusable: {
+    says: 'The image that the run works in cannot be had or cannot be used.',
+    next: 'Ask the operator to correct the image of the stage or its access to the registry, then set the label again.',
+  },
+  no_room: {
+    says: 'The cluster had no room for the run, or did not let it in.',
+    next: 'Ask the operator to look at nodes, quotas and policies, then set the label again.',
+  },
+  out_of_memory: {
+    says: 'The run used more memory than it may.',
+    next: 'Make the task smaller, or ask the operator for more memory for the stage; then set the label again.',
+  },
+  out_of_storage: {
+    says: 'The run used more disk than it may.',
+    next: 'Make the task smaller, or ask the operator for more storage for the stage; then set the label again.',
+  },
   agent_lost: {
     says: 'The place where the agent worked disappeared, more than once.',
     next: 'Set the label again; if it happens again, ask the operator.',

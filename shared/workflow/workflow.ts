@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { parseDocument } from 'yaml'
 import { sha256 } from '#shared/digest.ts'
-import { ApprovalPolicy, Manifest } from '#shared/job/bundle.ts'
+import { ApprovalPolicy, Manifest, Resources } from '#shared/job/bundle.ts'
 import { protectedPaths } from '#shared/workflow/protected-paths.ts'
 
 const Stage = v.strictObject({
@@ -13,7 +13,9 @@ const Stage = v.strictObject({
   gate: v.nullable(ApprovalPolicy),
   model: v.string(),
   effort: Manifest.entries.effort,
+  /** The image that the agent works in; `codex-k8s/agent` is the installation's own. */
   image: v.string(),
+  resources: v.exactOptional(Resources),
   budget: Manifest.entries.budget,
   writeScope: v.pipe(
     v.omit(Manifest.entries.writeScope, ['protected']),

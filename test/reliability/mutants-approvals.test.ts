@@ -307,7 +307,7 @@ async function starts(stage: Stage, how: 'other' | 'used' | 'late' | undefined):
       .updateTable('approvals')
       .set({ ...approved, expires_at: sql`now() - interval '61 seconds'` })
       .execute()
-  await transaction(db, (tx) => commitIntent({ tx, emit: async () => {} }, run.id))
+  await transaction(db, (tx) => commitIntent({ tx, emit: async () => {} }, run.id, []))
   const attempts = await db.selectFrom('attempts').selectAll().execute()
   expect(attempts.length, 'attempts without an approval').toBe(0)
   expect((await runNow(db, run.id)).state).toBe('cancelled')

@@ -174,7 +174,8 @@ async function intendTwice({ db, load }: Stage): Promise<void> {
   const { id } = await startRun(db, { state: 'queued' })
   await db.updateTable('attempts').set({ state: 'lost', finished_at: new Date() }).execute()
   const { project_id } = await db.selectFrom('runs').select('project_id').where('id', '=', id).executeTakeFirstOrThrow()
-  for (let time = 0; time < 2; time += 1) await store(db, 'k'.repeat(32)).intend(project_id).catch(duplicateKey)
+  const dispatch = store(db, { tokenKey: 'k'.repeat(32), namespaces: [] })
+  for (let time = 0; time < 2; time += 1) await dispatch.intend(project_id).catch(duplicateKey)
   const open = await db.selectFrom('attempts').select('attempt').where('state', '=', 'intended').execute()
   expect(open, 'open attempts').toEqual([{ attempt: 2 }])
 }

@@ -56,10 +56,7 @@ const guards: readonly Guard[] = [
     scenario: createSeen,
     file: dispatcher,
     edits: [
-      [
-        'if (intent.attempt.last_seen_at !== null && (await deps.launcher.get(intent.job.name)) === undefined) return',
-        '',
-      ],
+      ['if (intent.attempt.last_seen_at !== null && (await deps.launcher.get(intent.job)) === undefined) return', ''],
     ],
     fails: /Jobs created again/,
   },
@@ -128,6 +125,7 @@ async function createTwice({ load }: Stage): Promise<void> {
   const jobs = processLauncher({ directory, supervisor, command: ['true'], env: {} })
   const job = {
     name: 'run-a',
+    namespace: null,
     run: 'a',
     attempt: 1,
     image: 'agent',
@@ -171,7 +169,7 @@ async function loseLate({ db, load }: Stage): Promise<void> {
     .updateTable('runs')
     .set({ state: 'publishing', version: sql`version + 1` })
     .execute()
-  const dispatch = store(db, runTokenKey)
+  const dispatch = store(db, { tokenKey: runTokenKey, namespaces: [] })
   await dispatch.write(async (writer) => void (await dispatch.lose(writer, seen, true, 'gone')))
   const { state } = await db.selectFrom('runs').select('state').where('id', '=', id).executeTakeFirstOrThrow()
   expect(state, 'state of a run with its result').toBe('publishing')

@@ -28,11 +28,14 @@ export function mapLauncher(): MapLauncher {
       launcher.created.push(job)
       return { kind: 'created', uid: view.uid, run: job.run }
     },
-    get: async (name) => jobs.get(name),
-    async stop(name) {
+    async get({ name, run }) {
+      const job = jobs.get(name)
+      return job?.run === run ? job : undefined
+    },
+    async stop({ name, run }) {
       launcher.stopped.push(name)
       const job = jobs.get(name)
-      if (job !== undefined) jobs.set(name, { ...job, state: 'ended', end: 'it was stopped' })
+      if (job?.run === run) jobs.set(name, { ...job, state: 'ended', end: 'it was stopped' })
     },
   }
   return launcher
