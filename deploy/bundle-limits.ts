@@ -20,6 +20,7 @@ const budgets: Readonly<Record<string, number>> = {
   agent: 60_000,
   install: 5_000,
   migrate: 180_000,
+  setup: forgeBudget,
 }
 
 /** Bytes that the part of a unit which is read at its start may have. */
@@ -30,14 +31,14 @@ export function budgetOf(name: string): number {
 /** Which units may hold a package that costs much or may do much. A name that ends in a slash stands for a scope. */
 function heavyPackages(): Record<string, readonly string[]> {
   const functions = functionNames()
-  const forge = ['label-router', 'approval-gate', 'run-gateway', 'change-publisher', 'status-reporter']
+  const forge = ['label-router', 'approval-gate', 'run-gateway', 'change-publisher', 'status-reporter', 'setup']
   return {
     '@kubernetes/client-node': ['stage-dispatcher'],
     '@octokit/': forge,
     '@gitbeaker/': forge,
     // The agent's pod knows neither the database nor the broker.
-    pg: [...functions, 'migrate'],
-    kysely: functions,
+    pg: [...functions, 'migrate', 'setup'],
+    kysely: [...functions, 'setup'],
     cloudevents: functions,
     // Nobody at the start: modules that are loaded when they are asked for hold these.
     'prom-client': [],

@@ -26,6 +26,7 @@ export function units(folder: string = root): Unit[] {
     { name: 'agent', entry: join(folder, 'agent', 'main.ts') },
     { name: 'install', entry: join(folder, 'agent', 'install.ts') },
     { name: 'migrate', entry: join(folder, 'deploy', 'migrate.ts') },
+    { name: 'setup', entry: join(folder, 'deploy', 'setup', 'main.ts') },
   ]
   return [
     ...functionNames(folder).map((name) => ({ name, entry: join(folder, 'functions', name, 'main.ts') })),

@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ensureLabel } from '#shared/forge/github/labels.ts'
 import { readOwnActor } from '#shared/forge/github/own-actor.ts'
+import { rememberHook } from '#shared/project/connect.ts'
 import { labels } from '#shared/workflow/labels.ts'
-import { connectRepository, rememberHook } from './connect-repository.ts'
+import { connectRepository } from './connect-repository.ts'
 import { APPROVER, PERSON, type Stack } from './stack.ts'
 
 const folder = fileURLToPath(new URL('demo/', import.meta.url))

@@ -40,6 +40,8 @@ export const EVENT_TYPES = {
   intentSettled: 'dev.codex-k8s.intent.settled.v1',
   projectConnected: 'dev.codex-k8s.project.connected.v1',
   projectDisconnected: 'dev.codex-k8s.project.disconnected.v1',
+  /** A hook of no project: the one of self-tests. */
+  hookAdded: 'dev.codex-k8s.hook.added.v1',
   /** An authentic webhook that cannot be used was set aside. */
   webhookQuarantined: 'dev.codex-k8s.webhook.quarantined.v1',
   /** An event was set aside for one consumer. */

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { describe, expect } from 'vitest'
-import { rememberHook } from '../../deploy/local/connect-repository.ts'
+import { rememberHook } from '#shared/project/connect.ts'
 import { runsByLabelEvent, startAway, type Away } from '../support/away.ts'
 import { test } from '../support/database.ts'
 import { eventually } from '../support/wait.ts'

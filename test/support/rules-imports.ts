@@ -56,6 +56,7 @@ const layers: Readonly<Record<string, number>> = {
   job: 1,
   db: 2,
   outbox: 3,
+  project: 4,
   run: 4,
   edge: 4,
 }
@@ -102,7 +103,6 @@ const alone: Readonly<Record<string, string>> = {
   'shared/workflow/protected-paths.ts#protectedPaths': 'data of the workflow, apart for its reasons',
   'shared/env.ts#Port': 'part of common; the stand-in for a model listens, too',
   'shared/job/result.ts#MAX_CHANGED_PATHS': 'a limit of the protocol between the platform and the agent',
-  'shared/workflow/labels.ts#labels': 'the table itself; who connects a repository creates them',
   'shared/workflow/reasons.ts#reasons': 'the table itself; its codes are a type of every function',
   'shared/workflow/workflow.ts#parseWorkflow': 'a project may bring its own file; ours goes through it, too',
 }
