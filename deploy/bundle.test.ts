@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sha256 } from '#shared/digest.ts'
 import { crashPoints } from './bundle-limits.ts'
 import { bundle } from './bundle.ts'
 import { units, type Unit } from './units.ts'
@@ -103,4 +104,23 @@ test('tracing is in no start: its file is loaded where a collector is named, and
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' }
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { env, encoding: 'utf8' })
   expect(stdout).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
+})
+
+test('the same sources give the same bytes wherever they are bundled, compiled code and all, and it is used', async () => {
+  const unit = units().find(({ name }) => name === 'webhook-gateway') as Unit
+  const places = ['one', 'another-of-a-longer-name'].map((name) => join(folder, name))
+  for (const place of places) await bundle(unit, place)
+  const [one = [], other] = places.map((place) => {
+    const files = fs.readdirSync(place, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+    const paths = files.map(({ parentPath, name }) => join(parentPath, name)).toSorted()
+    return paths.map((path) => [path.slice(place.length), sha256(fs.readFileSync(path))])
+  })
+  expect(one).toEqual(other)
+  expect(one.filter(([path]) => path?.includes('/cache/')).length).toBeGreaterThanOrEqual(4)
+
+  const { stderr } = spawnSync(process.execPath, [join(places[1] ?? '', unit.name, 'main.js')], {
+    env: { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' },
+    encoding: 'utf8',
+  })
+  expect(stderr).toMatch(/program\.js was accepted/)
 })
