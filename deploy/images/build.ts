@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { bundle, type Bundle } from '../bundle.ts'
-import { functionNames, units } from '../units.ts'
+import { units } from '../units.ts'
 import { stageAgent, stageFunction, type Context } from './stage.ts'
 import type { Target, Tool } from './tool.ts'
 
@@ -34,9 +34,9 @@ export interface BuildOptions extends Target {
   readonly say: (line: string) => void
 }
 
-/** Everything that has an image: the functions, the migrations, the agent. */
+/** Every unit has an image; what installs the runner is a part of the agent's. */
 export function imageNames(): string[] {
-  return [...functionNames(), 'migrate', 'agent']
+  return units().flatMap(({ name }) => (name === 'install' ? [] : name))
 }
 
 /** The default base: the official image of the very Node that the tests run with. It has git. */
