@@ -25,7 +25,9 @@ export function isStatus(error: unknown, code: number): boolean {
 export function causeOf(error: unknown): string {
   let inner = error
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause
-  return inner instanceof Error ? inner.message || String((inner as NodeJS.ErrnoException).code) : String(inner)
+  // A WebSocket fails with an event, which has a message and is no Error.
+  const { message, code } = inner as { readonly message?: string; readonly code?: string }
+  return message || code || 'for no reason that was given'
 }
 
 /** The message of a Status object, which may come as text. */

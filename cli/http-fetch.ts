@@ -29,7 +29,12 @@ export function httpFetch({ connect }: Route, log: (line: string) => void): (req
         )
       const outgoing = (url.protocol === 'https:' ? https : http).request(url, {
         method: request.method,
-        headers: { ...Object.fromEntries(request.headers), ...(body && { 'content-length': body.length }) },
+        // With a connection of our own it would say the port, too, and an ingress goes by the host.
+        headers: {
+          ...Object.fromEntries(request.headers),
+          host: url.host,
+          ...(body && { 'content-length': body.length }),
+        },
         ...(socket && { createConnection: () => socket }),
       })
       const late = setTimeout(

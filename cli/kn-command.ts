@@ -22,7 +22,12 @@ export class KnCommand extends Command {
         const path = pathOf(this)
         const wrong =
           given === undefined ? `no sub-command given for '${path}'` : `unknown sub-command '${given}' for '${path}'`
-        this.error(`${wrong}. Available sub-commands: ${this.createHelp().visibleCommands(this).map((command) => command.name()).join(', ')}`)
+        this.error(
+          `${wrong}. Available sub-commands: ${this.createHelp()
+            .visibleCommands(this)
+            .map((command) => command.name())
+            .join(', ')}`,
+        )
       })
   }
 }

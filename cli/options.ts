@@ -28,7 +28,10 @@ export function withGlobals(command: KnCommand): KnCommand {
     .option('--kubeconfig <file>', 'kubectl configuration file (default: KUBECONFIG, then ~/.kube/config)')
     .option('--context <name>', 'name of the kubeconfig context to use')
     .option('--server <url>', 'address of staff-api; default: through the cluster with your kubeconfig')
-    .option('--as-service-account <name>', 'ask the cluster for a token of this service account ([namespace/]name) and use it')
+    .option(
+      '--as-service-account <name>',
+      'ask the cluster for a token of this service account ([namespace/]name) and use it',
+    )
     .option('--log-http', 'say on stderr what is asked and answered, without tokens')
 }
 

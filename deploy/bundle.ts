@@ -5,6 +5,7 @@ import { build, type Plugin } from 'esbuild'
 import { readMigrations } from '#shared/db/migrations.ts'
 import { defaultWorkflow } from '#shared/workflow/default-workflow.ts'
 import { budgetOf, crashPoints, kilobytes, packageFolders, problemsOf } from './bundle-limits.ts'
+import { bundleCommandLine, COMMAND_LINE_BUDGET } from './bundle-command-line.ts'
 import { fillCache, LOADER } from './compile-cache.ts'
 import { units, type Unit } from './units.ts'
 
@@ -154,6 +155,11 @@ if (import.meta.main) {
     const size = `${kilobytes(bytes).padStart(7)} of ${kilobytes(budgetOf(name)).padStart(7)}`
     console.log(`${name.padEnd(20)} ${size}  ${problems.length === 0 ? 'ok' : problems.join('; ')}${later}`)
   }
+  const commandLine = await bundleCommandLine(join(dist, 'kn-codex'))
+  const isLarge = commandLine.bytes > COMMAND_LINE_BUDGET
+  const size = `${kilobytes(commandLine.bytes).padStart(7)} of ${kilobytes(COMMAND_LINE_BUDGET).padStart(7)}`
+  console.log(`${'kn-codex'.padEnd(20)} ${size}  ${isLarge ? 'is over its budget' : 'ok'}`)
+  if (isLarge) process.exitCode = 1
   const failed = bundles.filter(({ problems }) => problems.length > 0)
   if (bundles.length === 0 || failed.length > 0) {
     console.error(bundles.length === 0 ? 'nothing to bundle' : `failed: ${failed.map(({ name }) => name).join(', ')}`)
