@@ -35,20 +35,18 @@ describe('runs', () => {
   test('list asks for what the options say, the project by the name of its repository', async () => {
     const { seen, out } = await codex(
       { listRuns: () => ({ runs: [], next: null }), listProjects: () => ({ projects: [project], next: null }) },
-      ...[
-        'runs',
-        'list',
-        '--project',
-        'maria/invoice-1',
-        '--state',
-        'failed',
-        '--stage',
-        'dev',
-        '--issue',
-        '7',
-        '--limit',
-        '9',
-      ],
+      'runs',
+      'list',
+      '--project',
+      'maria/invoice-1',
+      '--state',
+      'failed',
+      '--stage',
+      'dev',
+      '--issue',
+      '7',
+      '--limit',
+      '9',
     )
     expect(out).toBe('No runs found.\n')
     expect(seen).toEqual([
@@ -137,7 +135,11 @@ AGE     dev.codex-k8s.run.lost.v1   stage-dispatcher   2      0         1
         cancelRun: () => ({ run: { ...run, state: 'cancelled' }, changed: true }),
         getRun: () => ({ ...details, attempts: details.attempts.map((one) => ({ ...one, state: states[at++]! })) }),
       },
-      ...['runs', 'cancel', RUN, '--reason', 'too expensive'],
+      'runs',
+      'cancel',
+      RUN,
+      '--reason',
+      'too expensive',
     )
     expect(out).toBe(`Run '${RUN}' cancelled.\nIts agent has stopped.\n`)
     expect(seen[0]).toEqual({ id: 'cancelRun', run: RUN, reason: 'too expensive' })
@@ -181,7 +183,11 @@ describe('dead letters', () => {
         listDeadLetters: () => ({ deadLetters: letters, next: null }),
         redriveDeadLetters: ({ body }) => ({ redriven: (body as { deliveries: [] }).deliveries, left: [] }),
       },
-      ...['deadletters', 'redrive', '--all', '--consumer', 'label-router'],
+      'deadletters',
+      'redrive',
+      '--all',
+      '--consumer',
+      'label-router',
     )
     expect(code).toBe(0)
     expect(out.split('\n')).toHaveLength(131)
@@ -195,7 +201,9 @@ describe('dead letters', () => {
         listDeadLetters: () => ({ deadLetters: [letter('1'), letter('3')], next: null }),
         redriveDeadLetters: () => ({ redriven: [], left: [{ event: letter('1').event, consumer: 'label-router' }] }),
       },
-      ...['deadletters', 'redrive', letter('1').event],
+      'deadletters',
+      'redrive',
+      letter('1').event,
     )
     expect(out).toBe(`${letter('1').event} at label-router: not quarantined (any more), or not yours to redrive\n`)
     expect(err).toBe('Error: 1 of 1 deliveries were not put back\n')
@@ -235,7 +243,9 @@ describe('events, labels, ledger, grants', () => {
           ledger: { seq: 12, hash: 'd'.repeat(64) },
         }),
       },
-      ...['events', 'show', EVENT],
+      'events',
+      'show',
+      EVENT,
     )
     expect(out).toContain(`Ledger:             12:${'d'.repeat(64)}\n`)
     expect(out).toContain('\\u001b]52;c;x\\u0007')
@@ -262,7 +272,10 @@ describe('events, labels, ledger, grants', () => {
             ? { ok: true, head: head(20_001), more: true, problem: null }
             : { ok: true, head: head(30_000), more: false, problem: null },
       },
-      ...['ledger', 'verify', '--after', head(1)],
+      'ledger',
+      'verify',
+      '--after',
+      head(1),
     )
     expect(out).toBe(`The ledger holds; its head is\n${head(30_000)}\n`)
     expect(seen).toHaveLength(2)
@@ -292,7 +305,13 @@ describe('events, labels, ledger, grants', () => {
     }
     const { out, seen } = await codex(
       { addGrant: () => ({ grant, changed: true }) },
-      ...['grants', 'add', 'operator', 'sre', '--group', '--project', PROJECT],
+      'grants',
+      'add',
+      'operator',
+      'sre',
+      '--group',
+      '--project',
+      PROJECT,
     )
     expect(out).toBe(`Grant '${EVENT}' made: group sre is operator.\n`)
     expect(seen).toEqual([{ id: 'addGrant', kind: 'group', name: 'sre', role: 'operator', project: PROJECT }])
@@ -349,7 +368,9 @@ describe('a mistake', () => {
         cancelRun: () =>
           problemOf(403, 'forbidden', 'You may not cancel runs of this project', 'Ask an admin for the role operator.'),
       },
-      ...['runs', 'cancel', RUN],
+      'runs',
+      'cancel',
+      RUN,
     )
     expect(err).toBe('Error: You may not cancel runs of this project\nAsk an admin for the role operator.\n')
     expect(code).toBe(1)
@@ -366,7 +387,8 @@ describe('a server', () => {
             ? problemOf(503, 'retry_later', 'The database is away', undefined, { 'retry-after': '0' })
             : { runs: [], next: null },
       },
-      ...['runs', 'list'],
+      'runs',
+      'list',
     )
     expect({ out, code, times }).toEqual({ out: 'No runs found.\n', code: 0, times: 3 })
   })
