@@ -10,24 +10,28 @@ import { refuse } from './headers.ts'
 import { createSecrets } from './secrets.ts'
 import { store } from './store.ts'
 import { throttled } from './throttle.ts'
+import { waker } from './wake.ts'
 
 /** Where the hooks' secrets are mounted, one file per secret name. */
 export interface Config {
   readonly secretsDir: string
   /** Proxies of our own in front, see throttle.ts. Undefined: whoever is in front limits floods. */
   readonly trustedProxies?: number | undefined
+  /** Addresses of the functions that a run label comes to, where they may stand at zero. */
+  readonly wakes?: readonly string[]
 }
 
 const ROUTE = '/hooks/github/:hook'
 
 /** A forge's webhook becomes an inbox row and an event, or a problem document. Nothing here reads a body but the handler. */
 export function create(
-  { secretsDir, trustedProxies }: Config,
+  { secretsDir, trustedProxies, wakes }: Config,
   { db, relay, log }: { db: Db; relay: Relay; log: Log },
 ): App {
   const app = new Hono()
   const storage = store(db)
-  const receive = webhookGateway({ storage, secrets: createSecrets(secretsDir), relay, log })
+  const wake = wakes && waker(wakes)
+  const receive = webhookGateway({ storage, secrets: createSecrets(secretsDir), relay, log, wake })
 
   if (trustedProxies !== undefined) app.use(ROUTE, throttled(trustedProxies))
   app.post(ROUTE, (c) => receive(c.req.param('hook'), c.req.raw))

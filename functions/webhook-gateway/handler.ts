@@ -66,6 +66,8 @@ export interface Deps {
   readonly secrets: Secrets
   readonly relay: Relay
   readonly log: Log
+  /** Wakes what a run label will come to. */
+  readonly wake?: (() => void) | undefined
 }
 
 /** Longest wait for a look into the database, milliseconds; the forge waits 10 s for our answer. */
@@ -82,7 +84,7 @@ const overloaded = () => refuse(503, 'overloaded', 'Too much at once', 'deliver 
 const unauthorized = () => problem({ status: 401, code: 'unauthorized', title: 'Not authorized' })
 
 /** Limits, signature, content, binding, decision, one transaction, relay, answer: in this order. */
-export function webhookGateway({ storage, secrets, relay, log }: Deps) {
+export function webhookGateway({ storage, secrets, relay, log, wake }: Deps) {
   return async (hookId: string, request: Request): Promise<Response> => {
     const refusal = refusalOf(request.headers) ?? (storage.waitedMs() > SHED_MS ? overloaded() : undefined)
     if (refusal !== undefined) return refusal
@@ -105,6 +107,7 @@ export function webhookGateway({ storage, secrets, relay, log }: Deps) {
     const route = { 'faas.name': 'webhook-gateway', 'http.route': '/hooks/github/:hook' }
     return inSpan({ name: 'receive webhook', kind: 'server', attributes: route }, async (span) => {
       const decision = await understand(hook, event, bytes)
+      if (asksForARun(decision)) wake?.()
       const stored = await storage.save({ hook, deliveryId, event, bytes, digest: sha256(bytes) }, decision)
       crashPoint('gateway.after-commit')
       await relay.after(stored.unsent)
@@ -137,6 +140,12 @@ export function webhookGateway({ storage, secrets, relay, log }: Deps) {
       extensions: extensionsOf(body, project),
     })
   }
+}
+
+function asksForARun(decision: Decision): boolean {
+  if (decision.kind === 'quarantine') return false
+  const { action, labelgroup } = decision.extensions
+  return action === 'labeled' && labelgroup === 'run'
 }
 
 /** A database that does not answer is noticed while the forge still listens. */

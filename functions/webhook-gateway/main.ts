@@ -14,6 +14,8 @@ const env = readEnv(
     ...common,
     SECRETS_DIR: v.pipe(v.string(), v.minLength(1)),
     TRUSTED_PROXIES: v.optional(v.pipe(v.string(), v.toNumber(), v.integer(), v.minValue(0), v.maxValue(10))),
+    /** Where functions are that may stand at zero, as `http://{function}.namespace`; unset: nobody is woken. */
+    SERVICE_URL_TEMPLATE: v.optional(v.pipe(v.string(), v.includes('{function}'))),
   }),
 )
 const log = createLog('webhook-gateway', env.LOG_LEVEL)
@@ -21,8 +23,8 @@ const db = connect(env.DATABASE_URL, { name: 'webhook-gateway' })
 const relay = createRelay({ db, brokerUrl: env.BROKER_URL, deadlineMs: 300, post: createBreaker(post) })
 
 await startTracing('webhook-gateway', env)
-await serve(create({ secretsDir: env.SECRETS_DIR, trustedProxies: env.TRUSTED_PROXIES }, { db, relay, log }), {
-  port: env.PORT,
-  host: env.HOST,
-  log,
-})
+const wakes = ['label-router', 'stage-dispatcher'].flatMap(
+  (name) => env.SERVICE_URL_TEMPLATE?.replace('{function}', name) ?? [],
+)
+const config = { secretsDir: env.SECRETS_DIR, trustedProxies: env.TRUSTED_PROXIES, wakes }
+await serve(create(config, { db, relay, log }), { port: env.PORT, host: env.HOST, log })

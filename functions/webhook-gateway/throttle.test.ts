@@ -9,7 +9,7 @@ describe('W23 a sender of what is not authentic', () => {
     databaseUrl,
     db,
   }) => {
-    const gateway = await startGateway(databaseUrl, undefined, 1)
+    const gateway = await startGateway(databaseUrl, undefined, { trustedProxies: 1 })
     const hook = await addHook(db, await addProject(db, 42))
     const statuses: number[] = []
     for (let count = 0; count < 60; count += 1)
@@ -27,7 +27,7 @@ describe('W23 a sender of what is not authentic', () => {
   })
 
   test('holds up nobody else, and cannot pass for somebody else', async ({ databaseUrl, db }) => {
-    const gateway = await startGateway(databaseUrl, undefined, 1)
+    const gateway = await startGateway(databaseUrl, undefined, { trustedProxies: 1 })
     const hook = await addHook(db, await addProject(db, 42))
     // What stands before our own proxy's entry is the sender's invention: new each time, or the forge's address.
     for (let count = 0; count < 60; count += 1)
@@ -37,7 +37,7 @@ describe('W23 a sender of what is not authentic', () => {
   })
 
   test('costs an authentic sender nothing, however much that sends', async ({ databaseUrl, db }) => {
-    const gateway = await startGateway(databaseUrl, undefined, 0)
+    const gateway = await startGateway(databaseUrl, undefined, { trustedProxies: 0 })
     const hook = await addHook(db, await addProject(db, 42))
     const statuses = new Set<number>()
     for (let count = 0; count < 70; count += 1)

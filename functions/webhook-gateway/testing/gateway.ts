@@ -11,7 +11,7 @@ import { listen } from '#shared/edge/serve.ts'
 import { createLog } from '#shared/log.ts'
 import { post } from '#shared/outbox/post.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
-import { create } from '../app.ts'
+import { create, type Config } from '../app.ts'
 import { createBreaker } from '../breaker.ts'
 
 export { test } from '../../../test/support/database.ts'
@@ -35,7 +35,7 @@ export interface Gateway {
 export async function startGateway(
   databaseUrl: string,
   brokerUrl = 'http://127.0.0.1:9',
-  trustedProxies?: number,
+  more: Omit<Config, 'secretsDir'> = {},
 ): Promise<Gateway> {
   const secretsDir = await mkdtemp(join(tmpdir(), 'webhook-gateway-'))
   const setSecret = (name: string, secret: string) => writeFile(join(secretsDir, name), secret)
@@ -44,7 +44,7 @@ export async function startGateway(
   const log = createLog('webhook-gateway', 'info', { write: (line) => void lines.push(line) })
   const db = connect(databaseUrl, { name: 'webhook-gateway' })
   const relay = createRelay({ db, brokerUrl, deadlineMs: 300, post: createBreaker(post) })
-  const served = await listen(create({ secretsDir, trustedProxies }, { db, relay, log }), { port: 0 })
+  const served = await listen(create({ secretsDir, ...more }, { db, relay, log }), { port: 0 })
   let stopped: Promise<void> | undefined
   const stop = () => (stopped ??= served.close())
   onTestFinished(async () => {
