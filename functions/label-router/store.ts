@@ -13,7 +13,9 @@ import { currentTrace } from '#shared/telemetry/trace.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import type { Deps, Intent, Look, Which } from './handler.ts'
 import { history, targets } from './history.ts'
+import { columns, known, overtaken } from './intent-keys.ts'
 import { stageIn } from './revise-stage.ts'
+import { countChange, lockSubject } from './subject-lock.ts'
 
 /** The router's part of the database. */
 export function store(db: Db): Omit<Deps, 'forge' | 'workflow' | 'models' | 'model'> {
@@ -188,90 +190,6 @@ function withdrawn({ project }: Look, which: Which, reason: ReasonCode, subject:
   }
 }
 
-/** Whether this label event has its run already: whatever repeated the delivery, there is one. */
-async function known(tx: Tx, intent: Intent): Promise<boolean> {
-  const { provider, instance, repository_id, label_event_id } = columns(intent)
-  const places = [intent.subject.id, ...(intent.askedOn === undefined ? [] : [intent.askedOn.id])]
-  const run = await tx
-    .selectFrom('runs')
-    .select('id')
-    .where('provider', '=', provider)
-    .where('instance', '=', instance)
-    .where('repository_id', '=', repository_id)
-    .where('subject_id', 'in', places)
-    .where('label_event_id', '=', label_event_id)
-    .executeTakeFirst()
-  return run !== undefined
-}
-
-/**
- * Whether the same stage was asked for again before this label event was handled: events arrive in any order, and the
- * intent that counts is the latest. A refused request takes nobody's place.
- */
-async function overtaken(tx: Tx, { project, subject, stage, labelEvent }: Intent): Promise<boolean> {
-  const newer = await tx
-    .selectFrom('runs')
-    .select('id')
-    .where('project_id', '=', project.id)
-    .where('subject_id', '=', subject.id)
-    .where('stage', '=', stage)
-    .where('state', '!=', 'refused')
-    .where((when) =>
-      when.or([
-        when('requested_at', '>', labelEvent.createdAt),
-        // Within one second the forge's own counter decides.
-        when.and([
-          when('requested_at', '=', labelEvent.createdAt),
-          sql<boolean>`(length(label_event_id), label_event_id) > (length(${labelEvent.id}::text), ${labelEvent.id}::text)`,
-        ]),
-      ]),
-    )
-    .limit(1)
-    .executeTakeFirst()
-  return newer !== undefined
-}
-
-function columns({ project, subject, labelEvent, label, stage, requester }: Intent) {
-  return {
-    project_id: project.id,
-    provider: project.provider,
-    instance: project.instance,
-    repository_id: project.repository_id,
-    subject_id: subject.id,
-    subject_number: subject.number,
-    label_event_id: labelEvent.id,
-    label,
-    stage,
-    requester_id: requester.id,
-    requester_login: requester.login,
-    requested_at: labelEvent.createdAt,
-  }
-}
-
 function rowsOf(tx: Tx, digest: string): Promise<Row<'bundles'>[]> {
   return tx.selectFrom('bundles').selectAll().where('digest', '=', digest).execute()
-}
-
-/** Takes the lock of an issue or pull request, writing its row first if it is new. Held until the transaction ends. */
-async function lockSubject(tx: Tx, { project, subject }: Look): Promise<Row<'subjects'>> {
-  return tx
-    .insertInto('subjects')
-    .values({ project_id: project.id, ...subject })
-    .onConflict((conflict) => conflict.columns(['project_id', 'id']).doUpdateSet({ number: subject.number }))
-    .returningAll()
-    .executeTakeFirstOrThrow()
-}
-
-/** Under the lock: what the forge showed still holds as far as we have heard, and whoever looked before us looks again. */
-async function countChange(tx: Tx, { project, subject, version }: Look): Promise<Row<'subjects'>> {
-  const counted = await tx
-    .updateTable('subjects')
-    .set({ version: version + 1 })
-    .where('project_id', '=', project.id)
-    .where('id', '=', subject.id)
-    .where('version', '=', version)
-    .returningAll()
-    .executeTakeFirst()
-  if (counted === undefined) throw new RetryLater('the subject moved on while the forge was asked', { seconds: 0 })
-  return counted
 }

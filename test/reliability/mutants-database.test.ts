@@ -37,7 +37,7 @@ const guards: readonly Guard[] = [
   {
     guard: 'one run per label event (W6)',
     scenario: (stage) => twoIntents(stage, ['900', '900']),
-    file: router,
+    file: 'functions/label-router/intent-keys.ts',
     before: [['return run !== undefined', 'return false']],
     drop: [['runs', '(provider, instance, repository_id, subject_id, label_event_id)']],
     fails: /runs of what was asked/,
@@ -53,7 +53,7 @@ const guards: readonly Guard[] = [
   {
     guard: 'a run is made only of what the forge showed last (W10)',
     scenario: takenAwayMeanwhile,
-    file: router,
+    file: 'functions/label-router/subject-lock.ts',
     edits: [[".where('version', '=', version)", '']],
     fails: /runs of a label that is gone/,
   },

@@ -27,7 +27,7 @@ const guards: readonly Guard[] = [
   {
     guard: 'C11, F20: the fence refuses an older attempt',
     scenario: handInLate,
-    file: runGateway,
+    file: 'functions/run-gateway/attempt.ts',
     edits: [["if (row.fenced) return 'fenced'", '']],
     fails: /answer to the older attempt/,
   },
