@@ -16,7 +16,7 @@ function broker(answers: readonly (number | 'down')[]) {
     tries: () => tries,
     wait: (ms: number) => void (time += ms),
     post: () =>
-      post('http://broker', { headers: {}, body: null, signal: new AbortController().signal })
+      post('http://broker', { headers: {}, body: null, timeoutMs: 1_000 })
         .then((response) => response.status)
         .catch((error: Error) => error.message),
   }

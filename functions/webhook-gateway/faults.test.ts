@@ -58,7 +58,7 @@ async function wire(
   }
 }
 
-const isCommit = (said: Buffer) => said.includes('commit')
+const isWrite = (said: Buffer) => said.includes('insert into inbox')
 
 describe('without a database', () => {
   test('a delivery is refused for now, at once', async () => {
@@ -114,7 +114,7 @@ test('a commit without an answer is no success, and the same delivery again find
   databaseUrl,
   db,
 }) => {
-  const cut = await wire(databaseUrl, isCommit)
+  const cut = await wire(databaseUrl, isWrite)
   const broker = await startBroker()
   const hook = await addHook(db, await addProject(db, 42))
   const sent = { body: labeled(42), delivery: randomUUID() }

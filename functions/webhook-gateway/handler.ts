@@ -25,6 +25,8 @@ export interface Hook {
   readonly project: Project | undefined
   readonly secretName: string
   readonly previousSecretName: string | null
+  /** When it was looked up, by the database's clock: what it delivers now was received then. */
+  readonly seenAt: Date
 }
 
 /** An authentic delivery as it came. */

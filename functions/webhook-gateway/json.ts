@@ -7,9 +7,9 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** The value at a dotted path, of own properties only: `__proto__` and `constructor` in a body are names like others. */
-export function at(value: unknown, path: string): unknown {
+export function at(value: unknown, path: string | readonly string[]): unknown {
   let inner = value
-  for (const name of path.split('.')) {
+  for (const name of typeof path === 'string' ? path.split('.') : path) {
     if (!isObject(inner) || !Object.hasOwn(inner, name)) return undefined
     inner = inner[name]
   }

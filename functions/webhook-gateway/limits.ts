@@ -16,14 +16,17 @@ export type BodyFault =
 /** Far above what forges send (depth 7, GitHub's 100 labels), far below what hurts. */
 export const LIMITS = { depth: 64, values: 250_000, keysPerObject: 10_000, labels: 1_000 } as const
 
-/** An object or array that is still open. `key` is the last one seen; an array carries the one it stands under. */
+/** An object or array that is still open, with where its last key stands; an array carries the one it stands under. */
 interface Frame {
-  readonly keys: Set<string> | undefined
-  key: string
+  readonly isArray: boolean
+  keys: number
   expectsKey: boolean
+  keyStart: number
+  keyEnd: number
   commas: number
 }
 
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const number = /[-+.0-9eE]+/y
 const integer = /^-?(?:0|[1-9][0-9]*)$/
 const idKey = /^(?:id|number|.*_id)$/s
@@ -32,24 +35,27 @@ const idKey = /^(?:id|number|.*_id)$/s
  * The object in these bytes, or what is wrong with them. The text is looked through once before it is parsed:
  * `JSON.parse` takes any depth, and its result shows neither that a key came twice nor what a long id was.
  */
-export async function readJson(bytes: Uint8Array): Promise<JsonObject | BodyFault> {
+export async function readJson(bytes: Buffer): Promise<JsonObject | BodyFault> {
   let text: string
   try {
     // A byte order mark is kept, so that it is refused as JSON refuses it.
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    text = decoder.decode(bytes)
   } catch {
     return 'not_utf8'
   }
   await breathe(bytes)
-  const fault = inspect(text)
-  if (fault !== undefined) return fault
+  const keys = inspect(text, bytes.includes('\\u'))
+  if (typeof keys === 'string') return keys
   await breathe(bytes)
+  let value: unknown
   try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : 'not_an_object'
+    value = JSON.parse(text)
   } catch {
     return 'not_json'
   }
+  if (!isObject(value)) return 'not_an_object'
+  // A key that comes twice is there once after parsing: cheaper than to remember the keys of every object.
+  return countKeys(value) === keys ? value : 'duplicate_key'
 }
 
 /** Between the steps of a large body others get their turn: each step over 25 MiB takes some 50 ms. */
@@ -58,60 +64,74 @@ async function breathe(bytes: Uint8Array): Promise<void> {
 }
 
 /**
- * Counts and compares without building anything. Exact up to the first error of syntax; behind one it does not matter,
- * because the parser stops there.
+ * Counts without building anything; returns the number of keys, or the fault. Exact up to the first error of syntax;
+ * behind one it does not matter, because the parser stops there.
  */
-function inspect(text: string): BodyFault | undefined {
+function inspect(text: string, hasEscapes: boolean): BodyFault | number {
   const stack: Frame[] = []
   let top: Frame | undefined
   let values = 0
+  let keys = 0
   for (let i = 0; i < text.length; i += 1) {
     const character = text.charCodeAt(i)
     if (character === 0x22) {
       const end = closingQuote(text, i)
       if (end === -1) return 'not_json'
-      const raw = text.slice(i, end + 1)
+      if (hasEscapes && !isStorable(text.slice(i, end + 1))) return 'unstorable_text'
+      if (top?.expectsKey === true) {
+        keys += 1
+        top.keys += 1
+        if (top.keys > LIMITS.keysPerObject) return 'too_many_keys'
+        top.keyStart = i
+        top.keyEnd = end + 1
+        top.expectsKey = false
+      } else values += 1
       i = end
-      if (top?.expectsKey !== true) {
-        values += 1
-        if (raw.includes('\\u') && !isStorable(raw)) return 'unstorable_text'
-        continue
-      }
-      const key = raw.includes('\\') ? unescaped(raw) : raw.slice(1, -1)
-      if (key === undefined) return 'not_json'
-      if (!key.isWellFormed() || key.includes('\0')) return 'unstorable_text'
-      if (top.keys?.has(key)) return 'duplicate_key'
-      top.keys?.add(key)
-      if ((top.keys?.size ?? 0) > LIMITS.keysPerObject) return 'too_many_keys'
-      top.key = key
-      top.expectsKey = false
     } else if (character === 0x7b || character === 0x5b) {
       const isArray = character === 0x5b
       if (stack.length === LIMITS.depth) return 'too_deep'
       values += 1
-      top = { keys: isArray ? undefined : new Set(), key: top?.key ?? '', expectsKey: !isArray, commas: 0 }
+      const { keyStart, keyEnd }: Pick<Frame, 'keyStart' | 'keyEnd'> = top ?? { keyStart: 0, keyEnd: 0 }
+      top = { isArray, keys: 0, expectsKey: !isArray, keyStart, keyEnd, commas: 0 }
       stack.push(top)
     } else if (character === 0x7d || character === 0x5d) {
       stack.pop()
       top = stack.at(-1)
     } else if (character === 0x2c && top !== undefined) {
-      top.expectsKey = top.keys !== undefined
+      top.expectsKey = !top.isArray
       top.commas += 1
-      if (top.key === 'labels' && top.keys === undefined && top.commas >= LIMITS.labels) return 'too_many_labels'
+      if (top.isArray && top.commas >= LIMITS.labels && keyOf(text, top) === 'labels') return 'too_many_labels'
     } else if (character === 0x2d || (character >= 0x30 && character <= 0x39)) {
       values += 1
       number.lastIndex = i
-      const [literal = ''] = number.exec(text) ?? []
-      i += Math.max(0, literal.length - 1)
-      if (idKey.test(top?.key ?? '') && !(integer.test(literal) && Number.isSafeInteger(Number(literal))))
-        return 'unsafe_id'
+      number.test(text)
+      const end = number.lastIndex
+      if (idKey.test(keyOf(text, top)) && !isSafe(text.slice(i, end))) return 'unsafe_id'
+      i = end - 1
     } else if (character === 0x74 || character === 0x66 || character === 0x6e) {
       values += 1
       i += character === 0x66 ? 4 : 3
     }
     if (values > LIMITS.values) return 'too_many_values'
   }
-  return undefined
+  return keys
+}
+
+const isSafe = (literal: string) => integer.test(literal) && Number.isSafeInteger(Number(literal))
+
+/** The last key of an open object, or the one an array stands under. */
+function keyOf(text: string, frame: Frame | undefined): string {
+  const raw = text.slice(frame?.keyStart ?? 0, frame?.keyEnd ?? 0)
+  return raw.includes('\\') ? (unescaped(raw) ?? '') : raw.slice(1, -1)
+}
+
+/** The keys of all objects in a value that `inspect` has let through, so not deep. */
+function countKeys(value: object): number {
+  let count = 0
+  const inner: readonly unknown[] = Array.isArray(value) ? value : Object.values(value)
+  if (!Array.isArray(value)) count += inner.length
+  for (const each of inner) if (typeof each === 'object' && each !== null) count += countKeys(each)
+  return count
 }
 
 /** Index of the quote that ends the string opened at `start`, or -1. */
@@ -136,6 +156,7 @@ function unescaped(raw: string): string | undefined {
 
 /** PostgreSQL keeps neither NUL nor half of a surrogate pair, not in text, not in jsonb. */
 function isStorable(raw: string): boolean {
+  if (!raw.includes('\\u')) return true
   const value = unescaped(raw)
   return value === undefined || (value.isWellFormed() && !value.includes('\0'))
 }

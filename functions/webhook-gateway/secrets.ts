@@ -1,3 +1,4 @@
+import { createSecretKey, type KeyObject } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,7 +13,7 @@ export interface Secrets {
 /** A secret as it was read, and the file it was read from. */
 interface Read {
   readonly version: string
-  readonly bytes: Buffer
+  readonly key: KeyObject
 }
 
 /**
@@ -25,23 +26,24 @@ export function createSecrets(directory: string): Secrets {
     .then((entries) => entries.find((entry) => !entry.isDirectory() && !entry.name.startsWith('.'))?.name ?? '')
     .catch(() => '')
   const known = new Map<string, Read>()
-  const current = (file: string): Buffer | undefined => {
+  const current = (file: string): KeyObject | undefined => {
     try {
       const { dev, ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true })
       const version = [dev, ino, size, mtimeNs, ctimeNs].join(' ')
       const before = known.get(file)
-      if (before?.version === version) return before.bytes
-      const bytes = readFileSync(file)
-      known.set(file, { version, bytes })
-      return bytes
+      if (before?.version === version) return before.key
+      // Made a key once: from bytes it would be made one for each delivery.
+      const key = createSecretKey(readFileSync(file))
+      known.set(file, { version, key })
+      return key
     } catch {
       known.delete(file)
       return undefined
     }
   }
-  const read = async (name: string | null | undefined): Promise<Buffer | undefined> => {
-    const bytes = current(join(directory, name ?? (await decoy)))
-    return name == null ? undefined : bytes
+  const read = async (name: string | null | undefined): Promise<KeyObject | undefined> => {
+    const key = current(join(directory, name ?? (await decoy)))
+    return name == null ? undefined : key
   }
   return {
     async keys(hook) {

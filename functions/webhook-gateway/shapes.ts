@@ -6,13 +6,17 @@ const common = ['action', 'repository', 'organization', 'enterprise', 'installat
 /** What the body of an event has that no earlier one in the list has. */
 interface Shape {
   readonly event: string
-  /** Dotted paths that are there; with `!` in front, that are not. */
-  readonly marks: readonly string[]
+  /** Paths that are there, or are not. */
+  readonly marks: readonly { readonly path: readonly string[]; readonly isThere: boolean }[]
   /** For bodies without a member of their own: these actions and no members but the common ones and these. */
   readonly plain?: { readonly actions: readonly string[]; readonly members: readonly string[] }
 }
 
-const shape = (event: string, marks: string): Shape => ({ event, marks: marks.split(' ') })
+/** `marks` are dotted paths; one with `!` in front must not be there. */
+const shape = (event: string, marks: string): Shape => ({
+  event,
+  marks: marks.split(' ').map((mark) => ({ path: mark.replace('!', '').split('.'), isThere: !mark.startsWith('!') })),
+})
 const plain = (event: string, marks: string, actions: string, members = ''): Shape => ({
   ...shape(event, marks),
   plain: { actions: actions.split(' '), members: members.split(' ') },
@@ -129,8 +133,7 @@ export function isBodyOf(event: string, body: JsonObject): boolean {
 }
 
 function fits(each: Shape, body: JsonObject): boolean {
-  const has = (path: string) => at(body, path) !== undefined
-  const marks = each.marks.every((mark) => (mark.startsWith('!') ? !has(mark.slice(1)) : has(mark)))
+  const marks = each.marks.every(({ path, isThere }) => (at(body, path) !== undefined) === isThere)
   if (!marks || each.plain === undefined) return marks
   const { actions, members } = each.plain
   const action = at(body, 'action') ?? ''

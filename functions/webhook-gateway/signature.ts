@@ -1,16 +1,16 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, randomBytes, timingSafeEqual, type KeyObject } from 'node:crypto'
 
 /** The keys that a delivery may be signed with; absent ones match nothing. */
 export interface Keys {
-  readonly current: Buffer | undefined
-  readonly previous: Buffer | undefined
+  readonly current: KeyObject | undefined
+  readonly previous: KeyObject | undefined
 }
 
 /** Checked before anything is decoded: `Buffer.from('abzz', 'hex')` is one byte and no error. */
 const SIGNATURE = /^sha256=[0-9a-f]{64}$/
 
 /** What is hashed with when there is no key, so that a missing one takes as long as a wrong one. */
-const decoy = randomBytes(32)
+const decoy = createSecretKey(randomBytes(32))
 
 /**
  * Which of the keys signed these bytes (GitHub's `X-Hub-Signature-256`). A refusal always costs two hashes, whether the
@@ -24,8 +24,8 @@ export function verify(bytes: Uint8Array, header: string | null, keys: Keys): ke
   return undefined
 }
 
-function matches(bytes: Uint8Array, claimed: Buffer, key: Buffer | undefined): boolean {
-  const usable = key !== undefined && key.length > 0
+function matches(bytes: Uint8Array, claimed: Buffer, key: KeyObject | undefined): boolean {
+  const usable = key !== undefined && (key.symmetricKeySize ?? 0) > 0
   const digest = createHmac('sha256', usable ? key : decoy)
     .update(bytes)
     .digest()

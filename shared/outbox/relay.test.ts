@@ -8,7 +8,7 @@ import { test } from '../../test/support/database.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { transaction } from '#shared/db/transaction.ts'
 import { readEvent } from '#shared/edge/read-event.ts'
-import { emit, emitAll, type Emission } from '#shared/outbox/write.ts'
+import { emit, emitBeside, type Emission } from '#shared/outbox/write.ts'
 import type { Post } from '#shared/outbox/post.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
 
@@ -101,8 +101,8 @@ describe('the relay', () => {
 
   test('a broker that is away, or does not answer in time, costs no more than the deadline', async ({ db }) => {
     const id = await write(db)
-    const never: Post = (_, { signal }) =>
-      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('late'))))
+    const never: Post = (_, { timeoutMs }) =>
+      new Promise((_resolve, reject) => setTimeout(() => reject(new Error('late')), timeoutMs))
     await createRelay({ db, brokerUrl: 'http://127.0.0.1:9', deadlineMs: 50, post: never }).after([id])
     await createRelay({ db, brokerUrl: 'http://127.0.0.1:9', deadlineMs: 2_000 }).after([id])
     expect(await unsent(db)).toEqual([id])
@@ -171,7 +171,15 @@ describe('the relay', () => {
     const relay = createRelay({ db, brokerUrl: url, deadlineMs: 2_000 })
     const lease = randomUUID()
     const emission = { type: 'test.happened', subject: 's', extensions: {}, data: { a: 1 }, rows: {} }
-    const rows = await transaction(db, (tx) => emitAll(tx, 'test', [emission, emission], lease))
+    const besides = [randomUUID(), randomUUID()]
+    const rows = await emitBeside(
+      db,
+      'test',
+      sql`select unnest(${besides}::uuid[]) as id`,
+      [...besides, randomUUID()].map((beside) => ({ ...emission, beside })),
+      lease,
+    )
+    expect(rows.map(({ beside }) => beside)).toEqual(besides)
     const [mine, lost] = rows.map((row) => ({ ...row, lease, body: Buffer.alloc(0) }))
     expect(await relay.overdue(0), 'what a sweep takes while the lease lasts').toBe(0)
     await db.updateTable('outbox').set({ lease: randomUUID() }).where('id', '=', lost!.id).execute()

@@ -73,13 +73,11 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = postToBroker }: 
     return claimed.rows
   }
 
-  const publish = async (row: Outgoing | Leased, signal: AbortSignal): Promise<boolean> => {
+  const publish = async (row: Outgoing | Leased, until: number): Promise<boolean> => {
     const { headers, body } = await messageOf(db, row)
-    const send = () => post(brokerUrl, { headers, body, signal })
+    const send = () => post(brokerUrl, { headers, body, timeoutMs: Math.max(1, until - performance.now()) })
     // Once more at once: a kept connection may have been closed at the other end just then. Repeating an event is harmless.
-    const { status } = await send().catch((error: unknown) =>
-      signal.aborted ? Promise.reject(error as Error) : send(),
-    )
+    const { status } = await send().catch((error: unknown) => (isOver(until) ? Promise.reject(error as Error) : send()))
     return status >= 200 && status < 300
   }
 
@@ -100,51 +98,48 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = postToBroker }: 
     },
   })
 
-  const send = async (row: Outgoing | Leased, lease: string, signal: AbortSignal): Promise<boolean> => {
+  const send = async (row: Outgoing | Leased, lease: string, until: number): Promise<boolean> => {
     // One row that cannot be published holds up no other; it is put off and stays visible as unsent.
-    const accepted = await publish(row, signal).catch(() => false)
+    const accepted = await publish(row, until).catch(() => false)
     crashPoint('relay.after-post', row.event.type)
     await marks.add({ id: row.id, lease, accepted })
     crashPoint('relay.after-mark', row.event.type)
     return accepted
   }
 
-  const run = async (which: Rows, signal: AbortSignal): Promise<number> => {
+  const run = async (which: Rows, until: number): Promise<number> => {
     const lease = randomUUID()
     const rows = await claim(lease, which)
     crashPoint('relay.after-claim')
-    const results = await Promise.allSettled(rows.map((row) => send(row, lease, signal)))
+    const results = await Promise.allSettled(rows.map((row) => send(row, lease, until)))
     return results.filter((result) => result.status === 'fulfilled' && result.value).length
   }
 
   return {
     async after(rows) {
-      // Ended with the work: a signal that times out later costs more than the work did.
-      const deadline = new AbortController()
-      const timer = setTimeout(() => deadline.abort(), deadlineMs)
-      const { signal } = deadline
+      const until = performance.now() + deadlineMs
       const ids = rows.filter((row) => typeof row === 'string')
       const leased = rows.filter((row) => typeof row !== 'string')
       try {
-        await Promise.allSettled(leased.map((row) => send(row, row.lease, signal)))
-        if (ids.length > 0) await run(named(ids), signal)
-        if (signal.aborted || performance.now() - looked < LOOK_MS) return
+        await Promise.allSettled(leased.map((row) => send(row, row.lease, until)))
+        if (ids.length > 0) await run(named(ids), until)
+        if (isOver(until) || performance.now() - looked < LOOK_MS) return
         looked = performance.now()
-        await run(oldest(OVERDUE_ROWS, 5), signal)
+        await run(oldest(OVERDUE_ROWS, 5), until)
       } catch {
         // The rows are committed; the next request or the sweep relays them.
-      } finally {
-        clearTimeout(timer)
       }
     },
     async overdue(graceSeconds) {
-      const signal = AbortSignal.timeout(deadlineMs)
+      const until = performance.now() + deadlineMs
       let total = 0
-      for (let sent = 1; sent > 0 && !signal.aborted; total += sent) sent = await run(oldest(100, graceSeconds), signal)
+      for (let sent = 1; sent > 0 && !isOver(until); total += sent) sent = await run(oldest(100, graceSeconds), until)
       return total
     },
   }
 }
+
+const isOver = (until: number) => performance.now() >= until
 
 /** The event in binary mode. The data is not the library's: a forge's is passed on as the bytes that came. */
 async function messageOf(db: Db, row: Outgoing | Leased) {

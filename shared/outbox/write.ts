@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
+import type { Db } from '#shared/db/connect.ts'
 import type { Projection, recorded } from '#shared/db/projections.ts'
 import type { Row } from '#shared/db/schema.ts'
 import type { Tx } from '#shared/db/transaction.ts'
@@ -53,26 +54,54 @@ const ownSource = (producer: string) => `/codex-k8s/${producer}`
  * changes and what it says about it become true together. Returns the outbox row's id for the relay.
  */
 export async function emit(tx: Tx, producer: string, emission: Emission): Promise<string> {
-  const [{ id }] = (await emitAll(tx, producer, [emission])) as [Outgoing]
-  return id
+  const row = rowOf(producer, emission)
+  await statementOf(producer, [row], null, sql``, sql``).execute(tx)
+  return row.id
+}
+
+/** An event about a row that is written in the same statement, by the row's id. */
+export interface EmissionBeside extends Emission {
+  readonly beside: string
 }
 
 /**
- * The same for any number of events, in one statement. Rows with a lease belong from the start to the relay that knows
- * it, so it needs no claim; when the process ends before it has relayed them, the lease ends and they are the sweep's.
+ * Rows of the caller's and the events about them in one statement, which is a transaction by itself. `kept` writes the
+ * rows and returns the `id` of each that it wrote; of a row that it did not write there is no event. Returns the events
+ * that there are. They belong from the start to the relay that knows the lease, so it needs no claim; when the process
+ * ends before it has relayed them, the lease ends and they are the sweep's.
  */
-export async function emitAll(
-  tx: Tx,
+export async function emitBeside(
+  db: Db,
   producer: string,
-  emissions: readonly Emission[],
-  lease: string | null = null,
-): Promise<Outgoing[]> {
-  if (emissions.length === 0) return []
-  const rows = emissions.map((emission) => rowOf(producer, emission))
-  await sql`
-    with written as (
+  kept: RawBuilder<unknown>,
+  emissions: readonly EmissionBeside[],
+  lease: string,
+): Promise<(Outgoing & { readonly beside: string })[]> {
+  const rows = emissions.map((emission) => ({ ...rowOf(producer, emission), beside: emission.beside }))
+  const statement = statementOf(
+    producer,
+    rows,
+    lease,
+    sql`kept as (${kept}), `,
+    sql`where beside in (select id from kept)`,
+  )
+  const written = await statement.execute(db)
+  const ids = new Set(written.rows.map(({ id }) => id))
+  return rows.filter(({ id }) => ids.has(id))
+}
+
+const statementOf = (
+  producer: string,
+  rows: readonly object[],
+  lease: string | null,
+  before: RawBuilder<unknown>,
+  which: RawBuilder<unknown>,
+) => sql<{ id: string }>`
+    with ${before} written as (
       select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as row (
-        id uuid, source text, event_id text, type text, subject text, event jsonb, record jsonb, inbox_id uuid, consumers jsonb)
+        id uuid, source text, event_id text, type text, subject text, event jsonb, record jsonb, inbox_id uuid,
+        consumers jsonb, beside uuid)
+      ${which}
     ), stored as (
       insert into outbox (id, source, event_id, type, subject, producer, event, record, inbox_id, lease, lease_until, attempts)
       select id, source, event_id, type, subject, ${producer}, event, record, inbox_id,
@@ -81,12 +110,12 @@ export async function emitAll(
         case when ${lease}::uuid is null then 0 else 1 end
       from written
       returning id, seq
+    ), due as (
+      insert into deliveries (outbox_id, consumer, due_at, outbox_seq)
+      select id, consumer, now(), stored.seq
+      from written join stored using (id), jsonb_array_elements_text(consumers) as consumer
     )
-    insert into deliveries (outbox_id, consumer, due_at, outbox_seq)
-    select id, consumer, now(), stored.seq
-    from written join stored using (id), jsonb_array_elements_text(consumers) as consumer`.execute(tx)
-  return rows
-}
+    select id from written`
 
 function rowOf(producer: string, emission: Emission) {
   const { type, subject, data, forge } = emission

@@ -31,6 +31,11 @@ export function memoryOf(pid: number): { readonly now: number; readonly peak: nu
   return { now: read('VmRSS'), peak: read('VmHWM') }
 }
 
+/** Bytes that a process has asked its files and sockets for and got, since its start. */
+export function bytesRead(pid: number): number {
+  return Number(/^rchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1])
+}
+
 function ticksOf(pid: number): { own: number; ended: number; parent: number } {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   // The name before it may hold anything, so fields count from its closing bracket.

@@ -21,8 +21,8 @@ const guards: readonly CrashGuard[] = [
     crashPoint: 'relay.after-mark dev.codex-k8s.stage.approved.v1',
     file: 'shared/outbox/relay.ts',
     edits: [
-      ['const accepted = await publish(row, signal).catch(() => false)', 'const accepted = true'],
-      ['return accepted\n', 'return publish(row, signal).catch(() => false)\n'],
+      ['const accepted = await publish(row, until).catch(() => false)', 'const accepted = true'],
+      ['return accepted\n', 'return publish(row, until).catch(() => false)\n'],
     ],
     fails: /marked as sent and never accepted/,
   },

@@ -26,8 +26,8 @@ const guards: readonly Guard[] = [
     scenario: relayToNobody,
     file: relay,
     edits: [
-      ['const accepted = await publish(row, signal).catch(() => false)', 'const accepted = true'],
-      ['return accepted\n', 'return publish(row, signal).catch(() => false)\n'],
+      ['const accepted = await publish(row, until).catch(() => false)', 'const accepted = true'],
+      ['return accepted\n', 'return publish(row, until).catch(() => false)\n'],
     ],
     fails: /marked as sent/,
   },

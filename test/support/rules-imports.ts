@@ -91,7 +91,8 @@ const alone: Readonly<Record<string, string>> = {
   'shared/edge/serve.ts#listen': 'serve is made of it; one machine runs all functions in one process',
   'shared/events/subscriptions.ts#consumersOf': 'the rule of the table, beside it',
   'shared/job/bundle.ts#CommitSha': 'part of the protocol between the platform and the agent',
-  'shared/outbox/write.ts#emitAll': 'emit for many at once; only the webhook gateway has many',
+  'shared/db/transaction.ts#unrefused': 'the other half of transaction, for what is one statement',
+  'shared/outbox/write.ts#emitBeside': 'emit for many at once; only the webhook gateway has many',
   'shared/outbox/write.ts#LEASE_SECONDS': 'one length for leases that rows begin with and leases that are claimed',
   'shared/outbox/redrive.ts#redrive':
     'the protocol; the way back out of quarantine, for the command and who asks for it by HTTP',

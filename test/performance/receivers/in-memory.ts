@@ -9,7 +9,8 @@ import { createSecrets } from '../../../functions/webhook-gateway/secrets.ts'
 const { SECRETS_DIR = '', SECRET_NAME = '', HOOK_ID = '', REPOSITORY_ID = '' } = process.env
 const log = createLog('in-memory', 'info')
 const project = { id: 'p', repositoryId: REPOSITORY_ID, state: 'connected', settings: {} } as const
-const hook = { id: HOOK_ID, instance: '', projectId: 'p', project, secretName: SECRET_NAME, previousSecretName: null }
+const secret = { secretName: SECRET_NAME, previousSecretName: null }
+const hook = { id: HOOK_ID, instance: '', projectId: 'p', project, ...secret, seenAt: new Date() }
 const storage: Storage = {
   findHook: async () => hook,
   findProject: async () => project,

@@ -26,12 +26,7 @@ export const mutants: readonly HarnessMutant[] = [
     edits: [
       {
         file: 'functions/webhook-gateway/store.ts',
-        edits: [
-          [
-            ".onConflict((conflict) => conflict.columns(['hook_id', 'delivery_id']).doNothing()) .returning(inboxColumns)",
-            '.returning(inboxColumns)',
-          ],
-        ],
+        edits: [['on conflict (hook_id, delivery_id) do nothing returning id', 'returning id']],
       },
     ],
     faults: [],
@@ -42,7 +37,7 @@ export const mutants: readonly HarnessMutant[] = [
     name: 'a run is not known by its label event',
     edits: [
       {
-        file: 'functions/label-router/store.ts',
+        file: 'functions/label-router/intent-keys.ts',
         edits: [['label_event_id: labelEvent.id,', 'label_event_id: `${labelEvent.id}-${crypto.randomUUID()}`,']],
       },
     ],
@@ -73,7 +68,7 @@ export const mutants: readonly HarnessMutant[] = [
     edits: [
       {
         file: 'shared/outbox/relay.ts',
-        edits: [['await publish(row, signal).catch(() => false)', 'await publish(row, signal).catch(() => true)']],
+        edits: [['await publish(row, until).catch(() => false)', 'await publish(row, until).catch(() => true)']],
       },
     ],
     faults: ['broker killed'],
