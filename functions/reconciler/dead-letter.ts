@@ -39,8 +39,10 @@ export async function takeDeadLetter(
 function isFinal(error: Readonly<Record<string, string>>): boolean {
   const code = error['knativeerrorcode'] ?? ''
   if (code.startsWith('4')) return !['404', '408', '409', '429'].includes(code)
-  const body = Buffer.from(error['knativeerrordata'] ?? '', 'base64').toString('utf8')
-  return body.includes(`"code":"${FAULT_CODE}"`)
+  const data = error['knativeerrordata'] ?? ''
+  // RabbitMQ's class does not pass on what was answered. Nobody between it and the consumer answers 500.
+  if (data === '') return code === '500'
+  return Buffer.from(data, 'base64').toString('utf8').includes(`"code":"${FAULT_CODE}"`)
 }
 
 /** A broker repeats what the failing answer said; the database takes neither NUL nor half of a surrogate pair. */

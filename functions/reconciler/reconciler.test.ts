@@ -226,6 +226,16 @@ describe('a dead letter', () => {
       'quarantined',
       { 'ce-knativeerrorcode': '500', ...data({ code: 'fault' }) },
     ],
+    [
+      'quarantined, when the consumer failed and the broker does not say how',
+      'quarantined',
+      { 'ce-knativeerrorcode': '500', 'ce-knativeerrordata': '' },
+    ],
+    [
+      'pending, when nobody answered a broker that says -1',
+      'pending',
+      { 'ce-knativeerrorcode': '-1', 'ce-knativeerrordata': '' },
+    ],
   ])('F13 leaves the row %s', async ([, state, headers], { db }) => {
     const { send, row } = await letter(db)
     expect((await send('change-publisher', headers)).status).toBe(202)
