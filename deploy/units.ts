@@ -26,6 +26,7 @@ export function units(folder: string = root): Unit[] {
     { name: 'agent', entry: join(folder, 'agent', 'main.ts') },
     { name: 'install', entry: join(folder, 'agent', 'install.ts') },
     { name: 'migrate', entry: join(folder, 'deploy', 'migrate.ts') },
+    { name: 'run-door', entry: join(folder, 'deploy', 'run-door.ts') },
     { name: 'setup', entry: join(folder, 'deploy', 'setup', 'main.ts') },
   ]
   return [
