@@ -37,6 +37,8 @@ export interface Deps {
   intend(project: string): Promise<{ readonly intended: readonly Intended[]; readonly written: readonly string[] }>
   /** The Job exists: the attempt is created, the run runs. */
   confirm(writer: Writer, intended: Intended, uid: string): Promise<void>
+  /** There is no room for its Job: whoever waits for the run is told why, once. */
+  hold(writer: Writer, intended: Intended, detail: string): Promise<void>
   /** The name is not a Job of ours. */
   disown(writer: Writer, intended: Intended): Promise<void>
   /** The Job cannot exist, or met a limit: the run failed. False: the run moved on since it was read and stays as it is. */
@@ -111,7 +113,12 @@ export function knockAtDispatcher(deps: Deps): (job: string) => Promise<readonly
 
 /** Judges one open attempt by its Job, writes what follows, and stops the Job of an attempt that is over. */
 async function judgeAttempt(deps: Deps, { run, attempt, ref }: Due) {
-  const verdict = judge({ ...attempt, job: await deps.launcher.get(ref) })
+  const job = await deps.launcher.get(ref).catch((error: unknown) => {
+    // Its time is over, whatever became of the Job.
+    if (attempt.deadlinePassed) return undefined
+    throw error
+  })
+  const verdict = judge({ ...attempt, job })
   if (verdict.kind === 'leave' || verdict.kind === 'launch') return { written: [], movedOn: false }
   let movedOn = false
   const written = await deps.write(async (writer) => {
@@ -134,7 +141,8 @@ function spanOf({ run, attempt }: Intended): SpanOptions {
 
 /** Intent first, then the Job, then the record of it: at every arrow a crash leaves something that can be found by name. */
 async function launch(deps: Deps, project: string) {
-  const { intended, written } = await deps.intend(project)
+  const { intended, written: said } = await deps.intend(project)
+  const written = [...said]
   crashPoint('dispatcher.after-intent')
   const created: { intent: Intended; outcome: Created }[] = []
   const write = async (writer: Writer) => {
@@ -155,7 +163,12 @@ async function launch(deps: Deps, project: string) {
     await oneByOne(intended, async (intent) => {
       // Its agent has spoken to us: the Job was there once. If it is gone it is lost, never silently created again.
       if (intent.attempt.last_seen_at !== null && (await deps.launcher.get(intent.job)) === undefined) return
-      created.push({ intent, outcome: await inSpan(spanOf(intent), () => deps.launcher.create(intent.job)) })
+      const outcome = await inSpan(spanOf(intent), () => deps.launcher.create(intent.job))
+      if (outcome.kind === 'held') {
+        written.push(...(await deps.write((writer) => deps.hold(writer, intent, outcome.detail))))
+        throw new RetryLater(outcome.detail, { seconds: outcome.seconds })
+      }
+      created.push({ intent, outcome })
       crashPoint('dispatcher.after-create')
     })
   } catch (error) {

@@ -100,15 +100,16 @@ describe('creating a Job', () => {
     const message = `jobs.batch "${job.name}" is forbidden: exceeded quota: runs, requested: count/jobs.batch=1`
     const quota: Fault = { kind: 'status', status: 403, message }
     cluster.server.faults.push(quota, quota, quota)
-    await expect(cluster.launcher.create(job)).rejects.toThrow(/the quota of runs is used up/)
+    const held = { kind: 'held', detail: 'the quota of its run namespace is used up' }
+    expect(await cluster.launcher.create(job)).toEqual({ ...held, seconds: 60 })
     for (let second = 1; second < 60; second += 1) {
       cluster.pass(1)
-      await expect(cluster.launcher.create(job)).rejects.toThrow(/quota/)
+      expect(await cluster.launcher.create(job)).toEqual({ ...held, seconds: 60 - second })
     }
     expect(cluster.server.requests).toHaveLength(1)
-    expect(await cluster.launcher.create({ ...jobOf(randomUUID()), namespace: 'elsewhere' }).catch(String)).toMatch(
-      /quota/,
-    )
+    // Another namespace has a quota of its own.
+    expect(await cluster.launcher.create({ ...jobOf(randomUUID()), namespace: 'elsewhere' })).toMatchObject(held)
+    expect(cluster.server.requests).toHaveLength(2)
     expect(await cluster.createAtLast(job)).toMatchObject({ kind: 'created' })
     expect(cluster.waited()).toBeGreaterThanOrEqual(119)
   })
@@ -133,6 +134,16 @@ describe('creating a Job', () => {
     cluster.server.faults.push({ kind: 'none' }, { kind: 'status', status: 403 })
     expect(await cluster.launcher.create(job)).toMatchObject({ kind: 'refused' })
     expect(cluster.server.jobs.size).toBe(0)
+  })
+
+  test('F11 a quota that has no room for the Secret leaves the Job, and the next creation hands it over', async () => {
+    const cluster = await startCluster()
+    const job = jobOf(randomUUID())
+    cluster.server.faults.push({ kind: 'none' }, { kind: 'status', status: 403, message: 'exceeded quota: runs' })
+    expect(await cluster.launcher.create(job)).toMatchObject({ kind: 'held' })
+    expect(await cluster.createAtLast(job)).toMatchObject({ kind: 'exists', run: job.run })
+    expect(created(cluster, job.name)).toHaveLength(1)
+    expect(cluster.server.secrets.has(job.name)).toBe(true)
   })
 
   test('401 is waited for: credentials are being changed', async () => {

@@ -3,16 +3,13 @@ import type { Log } from '#shared/log.ts'
 import { jobSpec, RUN_UID, tokenSecret, type Place } from './job-spec.ts'
 import { jobView } from './job-view.ts'
 import type { Answer, JobApi, Refusal } from './kubernetes-api.ts'
-import type { Created, Job, JobRef, Launcher } from './launcher.ts'
+import type { Created, Held, Job, JobRef, Launcher } from './launcher.ts'
 
 /** How long a namespace whose quota is used up is left alone, seconds. */
 const QUOTA_SECONDS = 60
 
 /** How long the API server is left alone that says it is busy and not for how long, seconds. */
 const BUSY_SECONDS = 5
-
-/** What is left alone when the API server itself is busy; no namespace has this name. */
-const EVERYTHING = ''
 
 /** What the launcher for a cluster is made of. */
 export interface KubernetesOptions {
@@ -31,25 +28,19 @@ export interface KubernetesOptions {
  */
 export function kubernetesLauncher({ place, api, log, now = () => performance.now() }: KubernetesOptions): Launcher {
   let loaded: Promise<JobApi> | undefined
-  const held = new Map<string, { readonly until: number; readonly why: string }>()
+  const full = new Map<string, number>()
+  let busyUntil = 0
 
-  const leaveAlone = (what: string, seconds: number, why: string): RetryLater => {
-    held.set(what, { until: now() + seconds * 1_000, why })
-    return new RetryLater(why, { seconds })
-  }
-  const expectFree = (what: string): void => {
-    const hold = held.get(what)
-    const seconds = hold === undefined ? 0 : Math.ceil((hold.until - now()) / 1_000)
-    if (seconds > 0) throw new RetryLater(hold?.why ?? '', { seconds })
-    held.delete(what)
-  }
+  const secondsTo = (time: number) => Math.ceil((time - now()) / 1_000)
+
   const load = () =>
     (loaded ??= api().catch((error: unknown) => {
       loaded = undefined
       throw error
     }))
   const server = async (): Promise<JobApi> => {
-    expectFree(EVERYTHING)
+    const seconds = secondsTo(busyUntil)
+    if (seconds > 0) throw new RetryLater('the API server wants to be left alone', { seconds })
     return load()
   }
 
@@ -58,19 +49,21 @@ export function kubernetesLauncher({ place, api, log, now = () => performance.no
     if (answer.kind === 'unknown') throw new RetryLater(`${what}: no answer (${answer.why})`)
     if (answer.kind === 'ok') return answer
     const { status, retryAfter, message } = answer
-    if (status === 429 || retryAfter !== undefined)
-      throw leaveAlone(
-        EVERYTHING,
-        Math.max(1, retryAfter ?? BUSY_SECONDS),
-        `${what}: the API server is busy (${status})`,
-      )
+    if (status === 429 || retryAfter !== undefined) {
+      const seconds = Math.max(1, retryAfter ?? BUSY_SECONDS)
+      busyUntil = now() + seconds * 1_000
+      throw new RetryLater(`${what}: the API server is busy (${status})`, { seconds })
+    }
     if (status >= 500 || status === 401 || status === 408) throw new RetryLater(`${what}: ${status} ${message}`)
     return answer
   }
 
-  /** A no to something that was to be made: what may pass is a RetryLater, the rest a reason that anybody may read. */
-  const refusal = (answer: Refusal, what: string, namespace: string): Created => {
-    if (isQuota(answer)) throw leaveAlone(namespace, QUOTA_SECONDS, `${what}: the quota of ${namespace} is used up`)
+  /** A no to something that was to be made: a quota may have room again, the rest is a reason that anybody may read. */
+  const refusal = (answer: Refusal, what: string, namespace: string): Created | Held => {
+    if (isQuota(answer)) {
+      full.set(namespace, now() + QUOTA_SECONDS * 1_000)
+      return usedUp(QUOTA_SECONDS)
+    }
     log.error({ status: answer.status, refusal: answer.message, namespace }, `${what} was refused`)
     return { kind: 'refused', detail: `${what} was refused by the cluster (${answer.status})` }
   }
@@ -87,7 +80,7 @@ export function kubernetesLauncher({ place, api, log, now = () => performance.no
   }
 
   /** The Job that has the name, whoever's it is, and whether it was us just now. */
-  const createJob = async (to: JobApi, job: Job, namespace: string): Promise<Created> => {
+  const createJob = async (to: JobApi, job: Job, namespace: string): Promise<Created | Held> => {
     const what = `Job ${job.name}`
     const made = await to.createJob(namespace, jobSpec(job, namespace, place))
     if (made.kind === 'ok') return { kind: 'created', uid: made.value.metadata?.uid ?? '', run: job.run }
@@ -111,18 +104,19 @@ export function kubernetesLauncher({ place, api, log, now = () => performance.no
     async create(job) {
       const { namespace } = job
       if (namespace === null) throw new RetryLater(`Job ${job.name} was intended for a launcher that is not in use now`)
-      expectFree(namespace)
+      const fullFor = secondsTo(full.get(namespace) ?? 0)
+      if (fullFor > 0) return usedUp(fullFor)
       const to = await server()
       const created = await createJob(to, job, namespace)
-      if (created.kind === 'refused' || created.run !== job.run) return created
+      if (created.kind === 'refused' || created.kind === 'held' || created.run !== job.run) return created
       const secret = certain(
         await to.createSecret(namespace, tokenSecret(job, namespace, created.uid)),
         `Secret ${job.name}`,
       )
       if (secret.kind === 'ok' || secret.status === 409) return created
       const refused = refusal(secret, `Secret ${job.name}`, namespace)
-      // Its pod would wait for ever.
-      certain(await to.deleteJob(namespace, job.name, created.uid), `Job ${job.name}`)
+      // Its pod would wait for ever; with a quota that has room again, the next creation hands it over.
+      if (refused.kind === 'refused') certain(await to.deleteJob(namespace, job.name, created.uid), `Job ${job.name}`)
       return refused
     },
 
@@ -151,6 +145,10 @@ export function kubernetesLauncher({ place, api, log, now = () => performance.no
         throw new RetryLater(`Job ${ref.name} may not be deleted: ${gone.status} ${gone.message}`)
     },
   }
+}
+
+function usedUp(seconds: number): Held {
+  return { kind: 'held', detail: 'the quota of its run namespace is used up', seconds }
 }
 
 /** The API server has no code of its own for it. */

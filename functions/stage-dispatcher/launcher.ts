@@ -29,6 +29,15 @@ export type Created =
   | { readonly kind: 'created' | 'exists'; readonly uid: string; readonly run: string }
   | { readonly kind: 'refused'; readonly detail: string }
 
+/** There is no Job, because what may run in its place is used up. It is worth asking again, and worth saying meanwhile. */
+export interface Held {
+  readonly kind: 'held'
+  /** For a person. */
+  readonly detail: string
+  /** When it is worth asking again. */
+  readonly seconds: number
+}
+
 /**
  * Why a Job ended without a result, or does not begin, where that is known. `deadline`, `silence`, `memory` and `storage` are
  * its limits; `evicted` is the place that went away under it. Of one that waits: `image` (it could not be had so far),
@@ -57,7 +66,7 @@ export interface JobView {
 
 /** Where Jobs run. An unknown outcome is a RetryLater: whoever asks again finds out by name. */
 export interface Launcher {
-  create(job: Job): Promise<Created>
+  create(job: Job): Promise<Created | Held>
   /** The Job of this name, if it is this run's. */
   get(job: JobRef): Promise<JobView | undefined>
   /** Gets ready what only a Job needs. */

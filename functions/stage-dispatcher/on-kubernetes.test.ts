@@ -174,6 +174,47 @@ describe('what happens to a Job on a cluster ends its run for a reason', () => {
   })
 })
 
+test('F11 a quota without room is told once, and the run starts when there is room', async ({ db }) => {
+  const { app, approve, server, run, pass } = await held(db)
+  expect(await now(db, run)).toBe('starting')
+  expect(await saidOf(db, run.id)).toEqual(['run.queued'])
+  expect(await approve(run)).toMatchObject({ status: 503 })
+  expect(await saidOf(db, run.id)).toEqual(['run.queued'])
+  const reasons = () => db.selectFrom('attempts').select(['state', 'reason']).execute()
+  expect(await reasons()).toEqual([{ state: 'intended', reason: 'the quota of its run namespace is used up' }])
+  pass(60)
+  expect((await sweep(app)).status).toBe(200)
+  expect(await now(db, run)).toBe('running')
+  expect(await reasons()).toEqual([{ state: 'created', reason: null }])
+  expect(server.requests.filter((request) => /^POST .*jobs$/.test(request))).toHaveLength(2)
+})
+
+async function held(db: Db) {
+  const own = await dispatcherOn(db)
+  own.server.faults.push({ kind: 'status', status: 403, message: 'exceeded quota: runs' })
+  const run = await addRun(db, await addProject(db), { state: 'queued' })
+  expect(await own.approve(run)).toMatchObject({ status: 503, state: 'pending' })
+  return { ...own, run }
+}
+
+test('an attempt whose time is over ends also while the API server is away', async ({ db }) => {
+  const { app, server, run } = await running(db)
+  await db
+    .updateTable('attempts')
+    .set({ deadline_at: sql<Date>`now() - interval '1 second'` })
+    .execute()
+  server.faults.push(
+    { kind: 'reset', applied: false },
+    { kind: 'reset', applied: false },
+    { kind: 'reset', applied: false },
+  )
+  await sweep(app)
+  expect(await now(db, run)).toBe('failed deadline_exceeded')
+  server.faults.length = 0
+  await sweep(app)
+  expect(server.jobs.size).toBe(0)
+})
+
 describe('F12 events about Jobs are hints', () => {
   test('one that is true is acted on at once', async ({ db }) => {
     const { server, run, name, hint } = await running(db)

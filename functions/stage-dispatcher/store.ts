@@ -56,7 +56,7 @@ export function store(db: Db, { tokenKey, namespaces }: Config): Omit<Deps, 'lau
         .execute()
       const attempt = await tx
         .updateTable('attempts')
-        .set({ state: 'created', last_seen_at: sql`now()` })
+        .set({ state: 'created', reason: null, last_seen_at: sql`now()` })
         .where('run_id', '=', seen.id)
         .where('attempt', '=', of.attempt)
         .where('state', '=', 'intended')
@@ -79,6 +79,21 @@ export function store(db: Db, { tokenKey, namespaces }: Config): Omit<Deps, 'lau
           attempt: attempt.attempt,
         }),
       )
+    },
+
+    async hold({ tx, emit: say }, { run: seen, attempt: of }, detail) {
+      const run = await lockRun(tx, seen.id)
+      const attempts = await tx
+        .updateTable('attempts')
+        .set({ reason: detail })
+        .where('run_id', '=', seen.id)
+        .where('attempt', '=', of.attempt)
+        .where('state', '=', 'intended')
+        .where('reason', 'is distinct from', detail)
+        .returningAll()
+        .execute()
+      if (attempts.length > 0)
+        await say(runEvent(EVENT_TYPES.runQueued, run, { rows: { attempts }, attempt: of.attempt }))
     },
 
     async disown({ tx, emit: say }, { run, job, attempt: { attempt } }) {

@@ -38,6 +38,7 @@ const story = (columns: Partial<Row<'runs'>> = {}, more: Partial<Story> = {}): S
   change: undefined,
   queue: undefined,
   attempt: 1,
+  held: null,
   gate: undefined,
   tokens: 0,
   progress: [],
@@ -55,6 +56,14 @@ const hostile = [
 ]
 
 describe('the comment of a run', () => {
+  test('F11 while its Job finds no room, with the reason and that nobody has to do anything', () => {
+    const shown = render(story({ state: 'starting' }, { held: 'the quota of its run namespace is used up' }))
+    expect(shown).toContain(
+      'It waits for a place to work and starts by itself. Details: `the quota of its run namespace is used up`',
+    )
+    expect(render(story({ state: 'running' }, { held: 'the quota' }))).not.toContain('the quota')
+  })
+
   test('while it is at work', () => {
     const progress = [
       { kind: 'command', text: 'npm test' },

@@ -26,6 +26,8 @@ export interface Story {
   readonly queue: Queue | undefined
   /** The number of its newest attempt; 0 before the first. */
   readonly attempt: number
+  /** Why its attempt has no place to work yet; null: nobody said. */
+  readonly held: string | null
   /** Undefined: nobody had to approve. */
   readonly gate: Gate | undefined
   /** Tokens charged so far. */
@@ -50,7 +52,7 @@ const headlines: Record<Row<'runs'>['state'], string> = {
 }
 
 /** The service comment: a picture of the run as it is, always the whole of it. */
-export function render({ run, manifest, change, queue, attempt, gate, tokens, progress }: Story): string {
+export function render({ run, manifest, change, queue, attempt, held, gate, tokens, progress }: Story): string {
   const reason = run.reason === null ? undefined : reasonOf(run.reason)
   const lines = [
     marker(run.id),
@@ -68,6 +70,8 @@ export function render({ run, manifest, change, queue, attempt, gate, tokens, pr
       `${reason.says}${run.detail === null ? '' : ` Details: ${code(run.detail, 500)}`}`,
       `**Next:** ${reason.next}`,
     )
+  else if (held !== null && run.state === 'starting')
+    lines.push(`It waits for a place to work and starts by itself. Details: ${code(held, 500)}`)
   else if (run.detail !== null)
     lines.push(`The agent was lost before it was done, so the run is tried again. Details: ${code(run.detail, 500)}`)
   else if (run.state === 'succeeded')

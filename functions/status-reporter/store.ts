@@ -21,7 +21,7 @@ export function store(db: Db): Omit<Deps, 'forge'> {
     async told(runId) {
       const run = await db.selectFrom('runs').selectAll().where('id', '=', runId).executeTakeFirst()
       if (run === undefined) return undefined
-      const [project, change, bundle, usage, progress, ahead, working, attempts, newer, gate] = await Promise.all([
+      const [project, change, bundle, usage, progress, ahead, working, newest, newer, gate] = await Promise.all([
         db.selectFrom('projects').selectAll().where('id', '=', run.project_id).executeTakeFirstOrThrow(),
         run.change_id === null
           ? undefined
@@ -46,8 +46,10 @@ export function store(db: Db): Omit<Deps, 'forge'> {
         run.state === 'queued' ? atWork(run.project_id) : 0,
         db
           .selectFrom('attempts')
-          .select(({ fn }) => fn.max('attempt').as('newest'))
+          .select(['attempt', 'state', 'reason'])
           .where('run_id', '=', runId)
+          .orderBy('attempt', 'desc')
+          .limit(1)
           .executeTakeFirst(),
         db
           .selectFrom('runs')
@@ -71,7 +73,8 @@ export function store(db: Db): Omit<Deps, 'forge'> {
           ahead === undefined
             ? undefined
             : { ahead, active: working, maxActive: project.max_active, connected: project.state === 'connected' },
-        attempt: attempts?.newest ?? 0,
+        attempt: newest?.attempt ?? 0,
+        held: newest?.state === 'intended' ? newest.reason : null,
         gate,
         newerActive: newer !== undefined,
       }

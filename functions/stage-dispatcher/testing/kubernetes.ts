@@ -69,7 +69,9 @@ export async function startCluster(own: Partial<Place> = {}): Promise<Cluster> {
     async createAtLast(job, launcher = first, tries = 50) {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await launcher.create(job)
+          const outcome = await launcher.create(job)
+          if (outcome.kind !== 'held') return outcome
+          clock += outcome.seconds
         } catch (error) {
           if (!(error instanceof RetryLater) || attempt === tries) throw error
           clock += error.seconds
