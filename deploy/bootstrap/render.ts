@@ -1,0 +1,190 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative, resolve } from 'node:path'
+import { parseAllDocuments } from 'yaml'
+import { ConfigError, type Config } from './config.ts'
+import type { Kubectl, Resource } from './kubectl.ts'
+
+const root = resolve(import.meta.dirname, '..', '..')
+
+/** Where an image is: an entry of dist/images.json. */
+export interface Image {
+  /** The placeholder in the manifests, `codex-k8s/<unit>`. */
+  readonly name: string
+  readonly newName: string
+  readonly newTag: string
+  /** `sha256:...` */
+  readonly digest?: string
+}
+
+/** Says whose an object is, on every object of an installation: its platform namespace. */
+export const OWNER_LABEL = 'codex-k8s.dev/installation'
+
+/** The images of a build or release, by placeholder: what a manifest has to say. */
+export function readImages({ file, pin }: Config['images']): ReadonlyMap<string, string> {
+  if (!existsSync(file))
+    throw new ConfigError(
+      `${file} is not there: npm run images -- --registry HOST/PREFIX --push, or take the file of a release`,
+    )
+  const images = JSON.parse(readFileSync(file, 'utf8')) as readonly Image[]
+  return new Map(
+    images.map(({ name, newName, newTag, digest }) => [
+      name,
+      pin === 'digest' && digest !== undefined ? `${newName}@${digest}` : `${newName}:${newTag}`,
+    ]),
+  )
+}
+
+/** All manifests of the installation, as they have to be, but for the Secrets. */
+export async function render(
+  kubectl: Kubectl,
+  config: Config,
+  images: ReadonlyMap<string, string>,
+): Promise<Resource[]> {
+  const { namespace, runNamespaces, broker, database, overlays } = config
+  const components = [
+    ...(broker.class === 'RabbitMQBroker' ? ['deploy/overlays/rabbitmq'] : []),
+    ...(broker.class === 'Kafka' ? ['deploy/overlays/kafka'] : []),
+    ...(database.trial === undefined ? [] : ['deploy/overlays/trial-postgres']),
+  ].map((folder) => join(root, folder))
+  const bases = ['knative', 'knative/migrate', 'eventing'].map((folder) => join(root, folder))
+  const platform = await kustomize(kubectl, { namespace, resources: bases, components: [...components, ...overlays] })
+  const runs = await Promise.all(
+    runNamespaces.map((name) => kustomize(kubectl, { namespace: name, resources: [join(root, 'knative/runs')] })),
+  )
+  return finish([...platform, ...runs.flat()], config, images)
+}
+
+/** What only the configuration knows, put into what was rendered. */
+export function finish(
+  resources: readonly Resource[],
+  config: Config,
+  images: ReadonlyMap<string, string>,
+): Resource[] {
+  const data = configData(config, images)
+  const settings = createHash('sha256').update(JSON.stringify(data)).digest('hex').slice(0, 16)
+  return resources.map((resource) => {
+    const placed = withImages(inNamespace(resource, config.namespace), images)
+    const labels = { ...placed.metadata.labels, [OWNER_LABEL]: config.namespace }
+    const named = { ...placed, metadata: { ...placed.metadata, labels } }
+    if (named.kind === 'ConfigMap' && named.metadata.name === 'codex-k8s')
+      return { ...named, data: { ...named.data, ...data } }
+    if (isFunction(named)) return annotated(named, { [SETTINGS]: settings })
+    if (named.kind === 'StatefulSet' && config.database.trial !== undefined)
+      return withStorage(named, config.database.trial)
+    return named
+  })
+}
+
+/** On a function's revisions: what its environment was made of, so that a change of it makes a new revision. */
+export const SETTINGS = 'codex-k8s.dev/settings'
+
+/** Adds annotations to the template of a function. */
+export function annotated(resource: Resource, annotations: Readonly<Record<string, string>>): Resource {
+  const spec = resource.spec as { template: { metadata?: { annotations?: object } } }
+  const metadata = {
+    ...spec.template.metadata,
+    annotations: { ...spec.template.metadata?.annotations, ...annotations },
+  }
+  return { ...resource, spec: { ...spec, template: { ...spec.template, metadata } } }
+}
+
+export const isFunction = ({ apiVersion, kind }: Resource) =>
+  kind === 'Service' && apiVersion.startsWith('serving.knative.dev/')
+
+function configData(config: Config, images: ReadonlyMap<string, string>): Record<string, string> {
+  const { namespace, broker, forge, model, gates, logLevel, metrics, runNamespaces, staff } = config
+  const at = (name: string) => `http://${name}.${namespace}.svc.cluster.local`
+  return {
+    brokerUrl: broker.url ?? brokerUrls[broker.class](namespace),
+    serviceUrlTemplate: at('{function}'),
+    runGatewayUrl: at('run-gateway'),
+    modelGatewayUrl: at('model-gateway'),
+    githubUrl: forge.apiUrl,
+    gitUrl: forge.gitUrl,
+    modelUrl: model.url,
+    models: model.names.join(','),
+    gates: JSON.stringify(gates),
+    runNamespaces: runNamespaces.join(','),
+    agentImage: images.get('codex-k8s/agent') ?? '',
+    staffAdmins: staff.admins.join(','),
+    logLevel,
+    metrics: metrics ? 'on' : 'off',
+  }
+}
+
+/** Where a broker of each class takes events. Once it is there it says so itself, and the installer compares. */
+const brokerUrls = {
+  MTChannelBasedBroker: (namespace: string) =>
+    `http://broker-ingress.knative-eventing.svc.cluster.local/${namespace}/default`,
+  RabbitMQBroker: (namespace: string) => `http://default-broker-ingress.${namespace}.svc.cluster.local`,
+  Kafka: (namespace: string) => `http://kafka-broker-ingress.knative-eventing.svc.cluster.local/${namespace}/default`,
+} as const
+
+/** The platform's namespace where kustomize does not look: subjects of bindings and what network policies select. */
+function inNamespace(resource: Resource, namespace: string): Resource {
+  const text = JSON.stringify(resource).replaceAll(
+    '"kubernetes.io/metadata.name":"codex-k8s"',
+    `"kubernetes.io/metadata.name":"${namespace}"`,
+  )
+  const placed = JSON.parse(text) as Resource & { subjects?: { namespace?: string }[] }
+  if (placed.subjects === undefined) return placed
+  const subjects = placed.subjects.map((subject) =>
+    subject.namespace === undefined ? subject : { ...subject, namespace },
+  )
+  return { ...placed, subjects } as Resource
+}
+
+function withImages(resource: Resource, images: ReadonlyMap<string, string>): Resource {
+  const text = JSON.stringify(resource, (key, value: unknown) =>
+    key === 'image' && typeof value === 'string' ? (images.get(value) ?? value) : value,
+  )
+  return JSON.parse(text) as Resource
+}
+
+/** Placeholders that no image was found for. */
+export function placeholdersIn(resources: readonly Resource[]): string[] {
+  const found = JSON.stringify(resources).matchAll(/"image":"(codex-k8s\/[a-z-]+)"/g)
+  return [...new Set([...found].map(([, name = '']) => name))]
+}
+
+function withStorage(
+  resource: Resource,
+  { storage, storageClass }: { storage: string; storageClass?: string | undefined },
+): Resource {
+  const spec = resource.spec as { volumeClaimTemplates: { metadata: object; spec: object }[] }
+  const volumeClaimTemplates = spec.volumeClaimTemplates.map((claim) => ({
+    ...claim,
+    spec: {
+      ...claim.spec,
+      resources: { requests: { storage } },
+      ...(storageClass !== undefined && { storageClassName: storageClass }),
+    },
+  }))
+  return { ...resource, spec: { ...spec, volumeClaimTemplates } }
+}
+
+async function kustomize(
+  kubectl: Kubectl,
+  overlay: { namespace: string; resources: readonly string[]; components?: readonly string[] },
+): Promise<Resource[]> {
+  // Its real path, because kustomize wants relative ones. It holds no secret.
+  const folder = mkdtempSync(join(realpathSync(tmpdir()), 'codex-k8s-overlay-'))
+  const paths = (folders: readonly string[] = []) => folders.map((each) => relative(folder, each))
+  const { namespace, resources, components } = overlay
+  try {
+    // JSON is YAML.
+    const text = JSON.stringify({
+      apiVersion: 'kustomize.config.k8s.io/v1beta1',
+      kind: 'Kustomization',
+      namespace,
+      resources: paths(resources),
+      components: paths(components),
+    })
+    writeFileSync(join(folder, 'kustomization.yaml'), text)
+    return parseAllDocuments(await kubectl(['kustomize', folder])).map((document) => document.toJS() as Resource)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
