@@ -52,29 +52,35 @@ export function store(db: Db): Storage {
   }
 }
 
+/** For an id that nobody has some other hook is read, and forgotten: time must not tell which hooks there are. */
 async function findHooks(db: Db, ids: readonly string[]): Promise<(Hook | undefined)[]> {
   const rows = await db
-    .selectFrom('hooks')
+    .selectFrom(sql<{ asked: string }>`unnest(${[...new Set(ids)]}::text[])`.as<'wanted'>(sql`wanted (asked)`))
+    .innerJoin('hooks', (join) =>
+      join.on(
+        'hooks.id',
+        '=',
+        sql`coalesce(
+          (select id from hooks as own where own.id = asked and own.provider = 'github'),
+          (select min(id) from hooks as other where other.provider = 'github'))`,
+      ),
+    )
     .leftJoin('projects', 'projects.id', 'hooks.project_id')
-    .select(['hooks.id', 'hooks.instance', 'hooks.project_id', 'hooks.secret_name'])
+    .select(['wanted.asked', 'hooks.id', 'hooks.instance', 'hooks.project_id', 'hooks.secret_name'])
     .select(['projects.repository_id', 'projects.state', 'projects.settings'])
     // By the database's clock: replicas agree on when a secret ends, and on when a delivery came.
     .select(sql<Date>`now()::timestamptz(3)`.as('seenAt'))
     .select(sql<string | null>`case when previous_until > now() then previous_secret_name end`.as('previous'))
-    .where('hooks.id', '=', sql<string>`any(${[...new Set(ids)]}::text[])`)
-    .where('hooks.provider', '=', 'github')
     .execute()
   const found = new Map(
-    rows.map(
-      ({ id, instance, project_id: projectId, secret_name: secretName, previous, seenAt, ...own }): [string, Hook] => {
-        const { repository_id: repositoryId, state, settings } = own
-        const project: Project | undefined =
-          projectId === null || repositoryId === null || state === null
-            ? undefined
-            : { id: projectId, repositoryId, state, settings }
-        return [id, { id, instance, projectId, project, secretName, previousSecretName: previous, seenAt }]
-      },
-    ),
+    rows.map((row): [string, Hook | undefined] => {
+      const { asked, id, instance, project_id: projectId, repository_id: repositoryId, state, settings } = row
+      const isConnected = projectId !== null && repositoryId !== null && state !== null
+      const project: Project | undefined = isConnected ? { id: projectId, repositoryId, state, settings } : undefined
+      const { secret_name: secretName, previous: previousSecretName, seenAt } = row
+      const hook = { id, instance, projectId, project, secretName, previousSecretName, seenAt }
+      return [asked, id === asked ? hook : undefined]
+    }),
   )
   return ids.map((id) => found.get(id))
 }
