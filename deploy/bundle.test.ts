@@ -107,15 +107,15 @@ test('tracing is in no start: its file is loaded where a collector is named, and
 })
 
 test('the same sources give the same bytes wherever they are bundled, compiled code and all, and it is used', async () => {
-  const unit = units().find(({ name }) => name === 'webhook-gateway') as Unit
-  const places = ['one', 'another-of-a-longer-name'].map((name) => join(folder, name))
-  for (const place of places) await bundle(unit, place)
-  const [one = [], other] = places.map((place) => {
+  const unit = units().find(({ name }) => name === 'label-router') as Unit
+  const places = ['one', 'another-of-a-longer-name', 'x', 'y'].map((name) => join(folder, name))
+  await Promise.all(places.map((place) => bundle(unit, place)))
+  const [one = [], ...others] = places.map((place) => {
     const files = fs.readdirSync(place, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
     const paths = files.map(({ parentPath, name }) => join(parentPath, name)).toSorted()
     return paths.map((path) => [path.slice(place.length), sha256(fs.readFileSync(path))])
   })
-  expect(one).toEqual(other)
+  expect(others).toEqual([one, one, one])
   expect(one.filter(([path]) => path?.includes('/cache/')).length).toBeGreaterThanOrEqual(4)
 
   const { stderr } = spawnSync(process.execPath, [join(places[1] ?? '', unit.name, 'main.js')], {

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { sha256 } from '#shared/digest.ts'
 import { bundle, type Bundle } from '../bundle.ts'
 import { units } from '../units.ts'
-import { stageAgent, stageFunction, type Context } from './stage.ts'
+import { stageAgent, stageFunction, stageNode, type Context } from './stage.ts'
 import type { Target, Tool } from './tool.ts'
 
 const root = resolve(import.meta.dirname, '..', '..')
@@ -49,53 +49,67 @@ export function defaultBase(): string {
 
 /** Bundles, builds and delivers images. One whose content the tool has built before is not built again. */
 export async function buildImages(options: BuildOptions): Promise<Image[]> {
-  const { tool, base, only, dist, say } = options
+  const { tool, registry, base, only, dist, say } = options
   const names = imageNames().filter((name) => only.length === 0 || only.includes(name))
   const bundles = await bundleAll(names, dist)
   if ((await tool.idOf(base)) === undefined) {
     say(`fetching ${base} ...`)
     await tool.pull(base)
   }
-  const baseId = (await tool.idOf(base)) ?? base
-
+  const given: Made = { reference: base, content: (await tool.idOf(base)) ?? base }
   mkdirSync(options.layout, { recursive: true })
+
   const images: Promise<Image>[] = []
   // One is delivered while the next is built, and one at a time: a layout has one list of what is in it.
   let delivered: Promise<unknown> = Promise.resolve()
+  let node: Made | undefined
   for (const name of names) {
-    const folder = mkdtempSync(join(tmpdir(), 'codex-k8s-image-'))
-    try {
-      const context =
-        name === 'agent'
-          ? await stageAgent(dist, bundleOf(bundles, name), folder, say)
-          : stageFunction(dist, bundleOf(bundles, name), folder)
-      const deliver = await buildImage(name, context, baseId, options)
-      const image = delivered.then(deliver)
-      delivered = image.catch(() => undefined)
-      images.push(image)
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
-    }
+    const isAgent = name === 'agent'
+    if (!isAgent) node ??= await make('node', given, options, (folder) => stageNode(folder))
+    const made = await make(name, isAgent ? given : (node ?? given), options, (folder) =>
+      isAgent
+        ? stageAgent(dist, bundleOf(bundles, name), folder, say)
+        : stageFunction(dist, bundleOf(bundles, name), folder),
+    )
+    const image = delivered.then(async () => ({
+      name: `codex-k8s/${name}`,
+      newName: `${registry}/${name}`,
+      newTag: made.content,
+      digest: await tool.deliver(made.reference, options),
+    }))
+    delivered = image.catch(() => undefined)
+    images.push(image)
   }
   return Promise.all(images)
 }
 
-/** Builds an image if its content is new; returns what delivers it. */
-async function buildImage(name: string, context: Context, baseId: string, options: BuildOptions) {
-  const { tool, registry, base, say } = options
-  const newName = `${registry}/${name}`
-  const newTag = createHash('sha256')
-    .update([context.digest, baseId, process.arch, name].join('\0'))
-    .digest('hex')
-    .slice(0, 16)
-  const reference = `${newName}:${newTag}`
+/** An image that the tool has, and what stands for its content. */
+interface Made {
+  readonly reference: string
+  readonly content: string
+}
+
+/** Builds an image on another one, if its content is new. */
+async function make(
+  name: string,
+  base: Made,
+  { tool, registry, say }: BuildOptions,
+  stage: (folder: string) => Context | Promise<Context>,
+): Promise<Made> {
+  const folder = mkdtempSync(join(tmpdir(), 'codex-k8s-image-'))
   const since = performance.now()
-  const isThere = (await tool.idOf(reference)) !== undefined
-  if (!isThere) await tool.build({ context, reference, args: { BASE: base, FUNCTION: name }, labels: labelsOf(name) })
-  say(`${name}: ${isThere ? 'is there' : `built in ${((performance.now() - since) / 1_000).toFixed(1)} s`}`)
-  return async (): Promise<Image> => {
-    const digest = await tool.deliver(reference, options)
-    return { name: `codex-k8s/${name}`, newName, newTag, digest }
+  try {
+    const context = await stage(folder)
+    const text = [context.digest, base.content, process.arch, name].join('\0')
+    const content = sha256(Buffer.from(text)).slice(0, 16)
+    const reference = `${registry}/${name}:${content}`
+    const isThere = (await tool.idOf(reference)) !== undefined
+    const args = { BASE: base.reference, ...(name === 'node' || name === 'agent' ? {} : { FUNCTION: name }) }
+    if (!isThere) await tool.build({ context, reference, args, labels: labelsOf(name) })
+    say(`${name}: ${isThere ? 'is there' : `built in ${((performance.now() - since) / 1_000).toFixed(1)} s`}`)
+    return { reference, content }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 

@@ -17,13 +17,18 @@ export interface Context {
   readonly digest: string
 }
 
+/** Puts what makes the base of all functions into a context. */
+export function stageNode(folder: string): Context {
+  fs.copyFileSync(join(import.meta.dirname, 'gather.mjs'), join(folder, 'gather.mjs'))
+  return finished('node.Dockerfile', folder)
+}
+
 /** Puts a function's bundle from `dist` into a context, or the migrations'. */
 export function stageFunction(dist: string, { name, packages = [] }: Bundle, folder: string): Context {
   const app = join(folder, name, 'app')
   fs.cpSync(join(dist, name), app, { recursive: true })
   keepCacheOfServices(join(app, 'cache'))
   writeLicenses(join(folder, name, 'licenses'), name, packages)
-  fs.copyFileSync(join(import.meta.dirname, 'gather.mjs'), join(folder, 'gather.mjs'))
   return finished('function.Dockerfile', folder)
 }
 
@@ -43,10 +48,12 @@ export async function stageAgent(dist: string, runner: Bundle, folder: string, s
   return finished('agent.Dockerfile', folder)
 }
 
-/** Node looks for a cache of its own account; the bundler's would be dead weight. */
+/** Node looks for a cache of its own account; the bundler's would be dead weight. Without any it would be another image. */
 function keepCacheOfServices(cache: string): void {
-  for (const made of fs.existsSync(cache) ? fs.readdirSync(cache) : [])
-    if (!made.endsWith(`-${SERVICE_ACCOUNT}`)) fs.rmSync(join(cache, made), { recursive: true })
+  const made = fs.existsSync(cache) ? fs.readdirSync(cache) : []
+  const isTheirs = (name: string) => name.endsWith(`-${SERVICE_ACCOUNT}`)
+  if (!made.some(isTheirs)) throw new Error(`${cache} is empty: nothing could be compiled ahead; is there a /proc?`)
+  for (const each of made) if (!isTheirs(each)) fs.rmSync(join(cache, each), { recursive: true })
 }
 
 /** Takes out what differs between two machines: modes follow the umask, times the clock. */

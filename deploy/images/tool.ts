@@ -71,7 +71,8 @@ function buildahLike(name: 'podman' | 'buildah'): Tool {
       await run(name, [
         'build',
         '--quiet',
-        '--layers',
+        // One layer for each image. Keeping every step would copy all of Node for each of them where there is no overlay.
+        '--layers=false',
         '--format=oci',
         // Of every file in the layers and of the image: the first second there is. The tool's own version is no part of it.
         '--timestamp=0',
@@ -107,6 +108,8 @@ function docker(): Tool {
       await run('docker', [
         'buildx',
         'build',
+        // The one that sees the daemon's images, ours among them.
+        '--builder=default',
         '--provenance=false',
         ...flags('--build-arg', { ...args, SOURCE_DATE_EPOCH: '0' }),
         ...flags('--label', labels),
