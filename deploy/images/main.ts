@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { writeArchive } from './archive.ts'
 import { buildImages, defaultBase, imageNames, sizeOf, type Image } from './build.ts'
-import { run } from './run.ts'
 import { findTool, tools, type ToolName } from './tool.ts'
 
 const usage = `usage: npm run images -- [--registry HOST/PREFIX] [--push] [--only NAME ...] [--base IMAGE] [--tool TOOL] [--archive FILE]
@@ -61,18 +61,12 @@ try {
     const before = existsSync(record) ? (JSON.parse(readFileSync(record, 'utf8')) as Image[]) : []
     const kept = before.filter(({ name }) => only.length > 0 && !images.some((image) => image.name === name))
     writeFileSync(record, `${JSON.stringify([...kept, ...images], undefined, 2)}\n`)
-    if (archive !== undefined) await writeArchive(tool.name, images, archive)
+    if (archive !== undefined) await writeArchive(tool.name, layout, images, archive)
     console.log(`\n${table(images)}\n\nwritten to dist/images.json`)
   }
 } catch (error) {
   console.error((error as Error).message)
   process.exitCode = 1
-}
-
-async function writeArchive(tool: ToolName, images: readonly Image[], file: string): Promise<void> {
-  const references = images.map(({ newName, newTag }) => `${newName}:${newTag}`)
-  if (tool === 'docker') await run('docker', ['save', '--output', file, ...references])
-  else await run('tar', ['-cf', resolve(file), '-C', layout, '.'])
 }
 
 function table(images: readonly Image[]): string {

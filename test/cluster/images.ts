@@ -1,9 +1,13 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { bundle } from '../../deploy/bundle.ts'
+import { writeArchive } from '../../deploy/images/archive.ts'
+import { buildImages, defaultBase } from '../../deploy/images/build.ts'
+import { ToolFailed } from '../../deploy/images/run.ts'
+import { findTool, type Tool } from '../../deploy/images/tool.ts'
 import { units } from '../../deploy/units.ts'
 
 /** Where a function's image is. */
@@ -13,18 +17,73 @@ export interface Image {
   readonly newTag: string
 }
 
+const prefix = process.env['IMAGE_PREFIX'] ?? 'dev.local'
+
 /** On the machine that has the test cluster beside the checkout; elsewhere IMAGE_LOADER says what to call. */
 const besides = join(import.meta.dirname, '..', '..', '..', 'shared', 'cluster', 'cluster')
+
+/**
+ * Brings the images of everything to the cluster, as `npm run images` builds them; where nothing builds images or the
+ * cluster takes no archive, bundles on top of Node by IMAGE_LOADER, without the agent's.
+ */
+export async function loadImages(folder: string): Promise<Image[]> {
+  const builder = await findBuilder()
+  if (builder === undefined) return loadBundles(folder)
+  const { tool, base, loader } = builder
+  const layout = join(folder, 'oci')
+  const images = await buildImages({
+    tool,
+    base,
+    registry: prefix,
+    only: [],
+    dist: join(folder, 'dist'),
+    layout,
+    push: false,
+    uncompressed: true,
+    say: (line) => void process.stderr.write(`${line}\n`),
+  })
+  const archive = join(folder, 'images.tar')
+  await writeArchive(tool.name, layout, images, archive)
+  rmSync(layout, { recursive: true })
+  await call(loader, [archive])
+  rmSync(archive)
+  // Not by digest: a node that got them from a file knows them by name.
+  return images.map(({ name, newName, newTag }) => ({ name, newName, newTag }))
+}
+
+/** What builds images here, on what, and who brings an archive of them to the cluster's nodes. */
+export interface Builder {
+  readonly tool: Tool
+  readonly base: string
+  readonly loader: readonly string[]
+}
+
+/** Finds it: ARCHIVE_LOADER with whatever tool is there, or the test cluster with its own base image and buildah. */
+export async function findBuilder(): Promise<Builder | undefined> {
+  const own = process.env['ARCHIVE_LOADER']?.split(' ').filter(Boolean)
+  const base = process.env['IMAGE_BASE']
+  try {
+    if (own !== undefined) return { tool: await findTool(), base: base ?? defaultBase(), loader: own }
+    if (process.env['IMAGE_LOADER'] !== undefined || !existsSync(besides)) return undefined
+    process.env['STORAGE_DRIVER'] ??= 'vfs'
+    process.env['BUILDAH_ISOLATION'] ??= 'chroot'
+    const tool = await findTool('buildah')
+    const itsBase = base ?? 'localhost/node:24'
+    return (await tool.idOf(itsBase)) === undefined ? undefined : { tool, base: itsBase, loader: [besides, 'load'] }
+  } catch (error) {
+    if (error instanceof ToolFailed) return undefined
+    throw error
+  }
+}
 
 /**
  * Bundles every function and makes its image. All have the same contents and differ in what they start, so the cluster
  * keeps one layer; the tag is of the contents, because a revision is made anew only for another image.
  */
-export async function loadImages(folder: string): Promise<Image[]> {
+async function loadBundles(folder: string): Promise<Image[]> {
   const functions = units().filter(({ name }) => name !== 'agent' && name !== 'install')
   await Promise.all(functions.map((unit) => bundle(unit, folder)))
   const tag = digestOf(folder)
-  const prefix = process.env['IMAGE_PREFIX'] ?? 'dev.local'
   const images = functions.map(({ name }) => ({ name: `codex-k8s/${name}`, newName: `${prefix}/${name}`, newTag: tag }))
   for (const { newName, newTag } of images) {
     const entry = ['node', '--enable-source-maps', `/app/${newName.slice(prefix.length + 1)}/main.js`]
@@ -35,8 +94,12 @@ export async function loadImages(folder: string): Promise<Image[]> {
 
 async function load(args: readonly string[]): Promise<void> {
   const own = process.env['IMAGE_LOADER']?.split(' ').filter(Boolean)
-  const [command, ...before] = own ?? (existsSync(besides) ? [besides, 'node-image'] : [])
+  const command = own ?? (existsSync(besides) ? [besides, 'node-image'] : undefined)
   if (command === undefined) throw new Error('IMAGE_LOADER is not set: nothing can bring images to the cluster')
+  await call(command, args)
+}
+
+async function call([command = '', ...before]: readonly string[], args: readonly string[]): Promise<void> {
   const child = spawn(command, [...before, ...args], {
     env: { ...process.env, NODE: process.execPath },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -50,8 +113,7 @@ function digestOf(folder: string): string {
   const hash = createHash('sha256').update(process.version)
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   const paths = files.map(({ parentPath, name }) => join(parentPath, name))
-  // The compile cache follows from the rest, and is never twice the same.
-  for (const path of paths.filter((each) => !each.includes('/cache/')).toSorted()) {
+  for (const path of paths.toSorted()) {
     hash.update(path.slice(folder.length)).update(readFileSync(path))
   }
   return hash.digest('hex').slice(0, 12)

@@ -5,7 +5,10 @@ import { join } from 'node:path'
 // codex-k8s-test and removes it. Ends with a line `N passed, N failed`.
 //
 //   KUBECTL          default: kubectl on PATH
-//   IMAGE_LOADER     called as `IMAGE_LOADER NAME:TAG FOLDER ENTRYPOINT_JSON`: makes an image with the folder at /app on top
+//   ARCHIVE_LOADER   called with a file that holds all images, which docker, podman or buildah has built: `kind load
+//                    image-archive`, `k3s ctr images import`
+//   IMAGE_BASE       what they are built on; default: as for `npm run images`
+//   IMAGE_LOADER     where nothing builds images, and then there is no agent's: called as `IMAGE_LOADER NAME:TAG FOLDER ENTRYPOINT_JSON`: makes an image with the folder at /app on top
 //                    of Node and puts it where the cluster's nodes find it
 //   IMAGE_PREFIX     default: dev.local, for which Knative asks no registry
 //   HOST_ADDRESS     where pods reach this machine; default: the address that shares a network with a node
