@@ -110,7 +110,7 @@ export const measures: readonly Measure[] = [
     metrics: {
       quarantined: gauge(
         'deliveries_quarantined',
-        'Deliveries out of the way. See deliveries.error; set the row to pending to redrive.',
+        'Deliveries out of the way. kn codex deadletters list says why, redrive puts them back.',
       ),
     },
     labels: { consumer: consumers },
