@@ -11,8 +11,8 @@ const SECRET = 'codex-k8s-hooks'
  */
 export async function writeHookSecret(config: KubeConfig, namespace: string, key: string): Promise<void> {
   const value = Buffer.from(randomBytes(32).toString('hex')).toString('base64')
-  // A Secret without a key has no `data`. Both patches test first, so that what is there stays.
-  await patch(config, namespace, [ifAbsent('/data'), { op: 'add', path: '/data', value: {} }])
+  // A Secret without a key has no `data`, and keeps no empty one. Both patches test first, so that what is there stays.
+  await patch(config, namespace, [ifAbsent('/data'), { op: 'add', path: '/data', value: { [key]: value } }])
   await patch(config, namespace, [ifAbsent(at(key)), { op: 'add', path: at(key), value }])
 }
 

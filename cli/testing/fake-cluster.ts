@@ -155,8 +155,10 @@ function applied(secret: { data?: Record<string, string> }, { op, path, value }:
   const there = key === undefined ? secret.data : secret.data?.[key]
   if (op === 'test') return (there ?? null) === value
   if (op === 'remove') return key !== undefined && there !== undefined && delete secret.data?.[key]
-  if (key === undefined) secret.data = value as Record<string, string>
-  else if (secret.data === undefined) return false
+  if (key === undefined) {
+    // The real one keeps no empty map.
+    if (Object.keys(value as object).length > 0) secret.data = value as Record<string, string>
+  } else if (secret.data === undefined) return false
   else secret.data[key] = value as string
   return true
 }

@@ -92,7 +92,8 @@ async function loadBundles(folder: string): Promise<Image[]> {
   return images
 }
 
-async function load(args: readonly string[]): Promise<void> {
+/** Makes one image: `NAME:TAG`, the folder that lies at /app, and its entry point as JSON. */
+export async function load(args: readonly string[]): Promise<void> {
   const own = process.env['IMAGE_LOADER']?.split(' ').filter(Boolean)
   const command = own ?? (existsSync(besides) ? [besides, 'node-image'] : undefined)
   if (command === undefined) throw new Error('IMAGE_LOADER is not set: nothing can bring images to the cluster')
