@@ -342,6 +342,9 @@ export type Hook = {
      * Why the forge's list of deliveries could not be read the last time
      */
     problem: string | null;
+    /**
+     * In the last seven days; null: none
+     */
     lastDeliveryAt: string | null;
 };
 

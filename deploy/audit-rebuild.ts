@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { readLedger } from '../functions/audit-sink/read-ledger.ts'
 import { diff, rebuild } from '../functions/audit-sink/rebuild.ts'
-import { verify } from '../functions/audit-sink/verify.ts'
+import { verify } from '#shared/ledger/verify.ts'
 
 // npm run audit:rebuild -- --into SCHEMA    DATABASE_URL: the owner of the database, who may make a schema.
 // Verifies the chain, writes what it says into the new schema, and holds that against the live tables, all as of one

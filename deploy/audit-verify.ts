@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { readLedger } from '../functions/audit-sink/read-ledger.ts'
-import { verify, type Head } from '../functions/audit-sink/verify.ts'
+import { verify, type Head } from '#shared/ledger/verify.ts'
 
 // npm run audit:verify -- [SEQ:HASH]    DATABASE_URL says which database; it is only read.
 // Ends with 0 and the head of the chain, to be written down elsewhere, or with 1 and the first row that is wrong.

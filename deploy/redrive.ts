@@ -17,9 +17,10 @@ if (url === undefined || !Object.hasOwn(subscriptions, consumer) || !ids.every(i
 const db = connect(url, { name: 'redrive' })
 let failed = false
 for (const id of ids) {
-  const isBack = await redrive(db, consumer as Consumer, id)
+  const isBack =
+    (await redrive(db, consumer as Consumer, id, { producer: 'redrive', by: 'npm run redrive' })).length > 0
   failed ||= !isBack
-  console.log(`${id}: ${isBack ? 'put back, the next sweep handles it' : 'is not quarantined at this consumer'}`)
+  console.log(`${id}: ${isBack ? 'put back, the next sweep hands it over' : 'is not quarantined at this consumer'}`)
 }
 if (ids.length === 0) {
   const rows = await db

@@ -67,6 +67,7 @@ export function environment(name: FunctionName, options: FunctionsOptions): Reco
     LOG_LEVEL: logLevel,
   }
   const github = { GITHUB_URL: forge.url, FORGE_AUTH_DIR: forge.authDir }
+  const serviceUrls = JSON.stringify(Object.fromEntries(FUNCTIONS.map((each) => [each, localUrl(ports, each)])))
   const own: Partial<Record<FunctionName, Record<string, string>>> = {
     'webhook-gateway': { SECRETS_DIR: secretsDir },
     'label-router': {
@@ -93,10 +94,19 @@ export function environment(name: FunctionName, options: FunctionsOptions): Reco
     'model-gateway': { RUN_TOKEN_KEY: tokenKey, MODEL_URL: model.url, MODEL_KEY: model.key },
     'change-publisher': github,
     'status-reporter': github,
+    'staff-api': {
+      ...github,
+      SECRETS_DIR: secretsDir,
+      STAFF_ADMINS: options.staff?.admins.join(',') ?? '',
+      PUBLIC_URL: localUrl(ports, 'webhook-gateway'),
+      KUBERNETES_URL: options.staff?.kubernetesUrl ?? 'http://127.0.0.1:9',
+      SERVICE_ACCOUNT_DIR: '',
+      SERVICE_URLS: serviceUrls,
+    },
     // On this machine a function is known by its port.
     reconciler: {
       METRICS: 'on',
-      SERVICE_URLS: JSON.stringify(Object.fromEntries(FUNCTIONS.map((each) => [each, localUrl(ports, each)]))),
+      SERVICE_URLS: serviceUrls,
     },
   }
   return { ...common, ...own[name] }

@@ -7,10 +7,13 @@ import { create as reconciler } from '../../functions/reconciler/app.ts'
 import { create as runGateway } from '../../functions/run-gateway/app.ts'
 import { create as stageDispatcher } from '../../functions/stage-dispatcher/app.ts'
 import { processLauncher, type ProcessOptions } from '../../functions/stage-dispatcher/process-launcher.ts'
+import { create as staffApi } from '../../functions/staff-api/app.ts'
+import { tokenReviewer } from '../../functions/staff-api/token-review.ts'
 import { create as statusReporter } from '../../functions/status-reporter/app.ts'
 import { create as webhookGateway } from '../../functions/webhook-gateway/app.ts'
 import { createBreaker } from '../../functions/webhook-gateway/breaker.ts'
 import { connect } from '#shared/db/connect.ts'
+import { newestMigration } from '#shared/db/newest-migration.ts'
 import { sharedPace } from '#shared/db/pace.ts'
 import { listen, type App, type Served } from '#shared/edge/serve.ts'
 import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
@@ -34,6 +37,7 @@ export const FUNCTIONS = [
   'status-reporter',
   'audit-sink',
   'reconciler',
+  'staff-api',
 ] as const
 export type FunctionName = (typeof FUNCTIONS)[number]
 
@@ -60,6 +64,8 @@ export interface FunctionsOptions {
     readonly name?: string
   }
   readonly tokenKey: string
+  /** Who answers TokenReviews, and who is an admin from the start; left out: nobody gets in. */
+  readonly staff?: { readonly kubernetesUrl: string; readonly admins: readonly string[] }
   /** Gates of this installation, by stage. */
   readonly gates?: Gates
   readonly launcher: Omit<ProcessOptions, 'env' | 'knockUrl'> & { readonly env: Readonly<Record<string, string>> }
@@ -112,6 +118,23 @@ export async function startFunctions(
     'status-reporter': () => statusReporter(clients('status-reporter')),
     'audit-sink': () => auditSink(clients('audit-sink')),
     reconciler: () => reconciler({ serviceUrl, metrics: true }, clients('reconciler', 20_000)),
+    'staff-api': () => {
+      const { kubernetesUrl = 'http://127.0.0.1:9', admins = [] } = options.staff ?? {}
+      const audiences = ['codex-k8s']
+      const review = tokenReviewer({ url: kubernetesUrl, accountDir: undefined, audiences })
+      const config = {
+        audiences,
+        admins,
+        publicUrl: serviceUrl('webhook-gateway'),
+        runNamespaces: [],
+        secretsDir: options.secretsDir,
+        forgeAuth: auth.kind,
+        newestMigration,
+        serviceUrl,
+        checkAnswers: true,
+      }
+      return staffApi(config, { ...clients('staff-api'), review })
+    },
   }
   const served: Served[] = []
   for (const name of FUNCTIONS) served.push(await listen(apps[name](), { port: ports[name], host: '127.0.0.1' }))

@@ -18,6 +18,7 @@ import { createLogins, withLogin } from './logins.ts'
 import { startScriptedModel } from './model/server.ts'
 import type { Options } from './options.ts'
 import { startPostgres } from './postgres.ts'
+import { startTokenReviews } from './token-review.ts'
 import { takeState } from './state.ts'
 
 /** Our App, as the forge tells it. */
@@ -39,6 +40,9 @@ export interface Stack {
   readonly broken: Promise<string>
   close(): Promise<void>
 }
+
+/** The person of the demonstration as somebody of a cluster: an admin of the staff API. */
+export const STAFF = { user: 'maria', token: 'maria-cluster-token' }
 
 /** Between two rounds of the reconciler, seconds. Knative's clock ticks every five minutes; nobody waits that long here. */
 const SWEEP_SECONDS = 10
@@ -116,6 +120,8 @@ export async function startStack(
       pingEverySeconds: SWEEP_SECONDS,
     })
     closers.push(() => broker.stop())
+    const reviews = await startTokenReviews({ [STAFF.token]: { user: STAFF.user } })
+    closers.push(() => reviews.close())
     const functions: FunctionsOptions = {
       databaseUrl: withLogin(database.url, logins.functions),
       auditDatabaseUrl: withLogin(database.url, logins.audit),
@@ -125,6 +131,7 @@ export async function startStack(
       secretsDir: state.secretsDir,
       model: await startModel(options, closers),
       tokenKey: state.tokenKey,
+      staff: { kubernetesUrl: reviews.url, admins: [`user:${STAFF.user}`] },
       ...(options.gate && { gates: { dev: GATE } }),
       launcher,
       logLevel: 'info',

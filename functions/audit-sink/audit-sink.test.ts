@@ -6,7 +6,8 @@ import { canonicalJson } from '#shared/digest.ts'
 import { post, quiet, sweep } from '#shared/edge/testing/post.ts'
 import { emit } from '#shared/outbox/write.ts'
 import { create } from './app.ts'
-import { entryText, GENESIS, link } from './chain.ts'
+import { GENESIS, link } from '#shared/ledger/link.ts'
+import { entryText } from './chain.ts'
 import { test } from './testing/test.ts'
 
 const sink = (db: Db) => create({ db, log: quiet })

@@ -1,8 +1,5 @@
-import { createHash } from 'node:crypto'
 import { canonicalJson } from '#shared/digest.ts'
-
-/** The link before the first one. */
-export const GENESIS = '0'.repeat(64)
+import { link } from '#shared/ledger/link.ts'
 
 /** A committed change, as the outbox row recorded it. */
 export interface Recorded {
@@ -28,21 +25,6 @@ export interface Link {
 /** The bytes that are hashed and kept: the entry in RFC 8785 form. */
 export function entryText({ seq, outboxId, at, record }: Entry): string {
   return canonicalJson({ version: 1, seq, outboxId, at, record })
-}
-
-/**
- * The hash of an entry: SHA-256 over a version tag, the previous hash, the sequence number and the entry, each with its
- * length as 32 bits before it, so that no two splittings of the same bytes hash alike.
- */
-export function link(previous: string, seq: number, entry: string): string {
-  const hash = createHash('sha256')
-  for (const field of ['codex-k8s ledger 1', previous, String(seq), entry]) {
-    const bytes = Buffer.from(field)
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(bytes.length)
-    hash.update(length).update(bytes)
-  }
-  return hash.digest('hex')
 }
 
 /** The links that continue a chain, one for each record, in this order. */

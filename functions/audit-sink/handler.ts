@@ -1,7 +1,7 @@
 import { crashPoint } from '#shared/crash-point.ts'
 import { RetryLater } from '#shared/errors.ts'
 import { chain, type Link, type Recorded } from './chain.ts'
-import type { Head } from './verify.ts'
+import type { Head } from '#shared/ledger/verify.ts'
 
 /** The end of the ledger, and the oldest records behind it that are to be appended, in order; some hundred at most. */
 export interface Pending {

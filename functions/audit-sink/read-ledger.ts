@@ -1,4 +1,4 @@
-import type { LedgerRow } from './verify.ts'
+import type { LedgerRow } from '#shared/ledger/verify.ts'
 import type { Database } from './rebuild.ts'
 
 /** Rows of one look at the table; the whole of it never has to fit into memory. */

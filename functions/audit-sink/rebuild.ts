@@ -1,6 +1,6 @@
 import { recorded, type Projection } from '#shared/db/projections.ts'
-import { GENESIS } from './chain.ts'
-import type { Head } from './verify.ts'
+import { GENESIS } from '#shared/ledger/link.ts'
+import type { Head } from '#shared/ledger/verify.ts'
 
 /** One connection. State is made from the ledger and nothing else: there is no forge, no launcher and no model here. */
 export interface Database {

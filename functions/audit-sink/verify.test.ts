@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { entryText, GENESIS, link } from './chain.ts'
-import { verify, type LedgerRow } from './verify.ts'
+import { GENESIS, link } from '#shared/ledger/link.ts'
+import { verify, type LedgerRow } from '#shared/ledger/verify.ts'
+import { entryText } from './chain.ts'
 
 const LENGTH = 200
 

@@ -84,7 +84,7 @@ export function decideCancel(
 /** Whether a run that goes on with a change and waited is still wanted, and still of the commit that was asked for. */
 export function decideRevisionAgain(
   revision: Revise,
-  label: string,
+  label: string | undefined,
   issue: Current | undefined,
   pull: { readonly state: string; readonly head: string; readonly labels: readonly string[] } | undefined,
 ): ReasonCode | undefined {

@@ -3,6 +3,7 @@ import { PermanentError } from '#shared/errors.ts'
 import type { Delivered } from '#shared/events/delivered.ts'
 import { RunEvent } from '#shared/events/types.ts'
 import type { Settlement } from '#shared/outbox/deliver.ts'
+import { retryOf } from '#shared/run/retry.ts'
 import { askPolicy, mayAsk } from '#shared/workflow/may-ask.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import { currentOf, knownIn } from './content.ts'
@@ -32,9 +33,11 @@ export async function judgeAgain(deps: Deps, event: Delivered): Promise<Settleme
   ])
   if (!mayAsk({ id: run.requester_id, type: 'User', now }, askPolicy(project.settings))) return cancel('actor_revoked')
   const current = currentOf(project, run.subject_id, shown)
+  // A retry is not asked for by a label: the one of the run that failed went with it.
+  const label = retryOf(run.label_event_id) === undefined ? run.label : undefined
   const reason = revision
-    ? decideRevisionAgain(revision, run.label, current, pull && { ...pull, labels: knownIn(project, pull.labels) })
-    : decideCancel('unlabeled', run.label, current)
+    ? decideRevisionAgain(revision, label, current, pull && { ...pull, labels: knownIn(project, pull.labels) })
+    : decideCancel('unlabeled', label, current)
   if (reason !== undefined) return cancel(reason)
   return { outcome: 'still wanted', write: (writer) => deps.renewRun(writer, run.id) }
 }

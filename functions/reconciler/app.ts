@@ -10,6 +10,7 @@ import { takeDeadLetter } from './dead-letter.ts'
 import { ownersDue } from './due.ts'
 import { reconcile } from './handler.ts'
 import { scrapes } from './scrapes.ts'
+import { noteSweep } from './note-sweep.ts'
 
 /** Where the functions are: `http://{function}.codex-k8s.svc.cluster.local`. */
 export interface Config {
@@ -43,6 +44,7 @@ export function create(
 
   if (metrics) app.get('/metrics', scrapes(db))
   app.post('/sweep', async (c) => {
+    await noteSweep(db)
     const round = await reconcile(deps, graceOf(c.req.query('grace')))
     if (round.relayed > 0 || round.swept.length > 0) log.info(round, 'swept')
     return c.body(null, 202)

@@ -269,6 +269,20 @@ export interface Database {
     silent_until: Time
     strikes: Generated<number>
   }
+  grants: {
+    id: Generated<string>
+    kind: 'user' | 'group'
+    name: string
+    role: 'viewer' | 'operator' | 'admin'
+    project_id: string | null
+    granted_by: string
+    granted_at: Default<Time>
+    revoked_by: string | null
+    revoked_at: Time | null
+  }
+  sweeps: { one: Generated<boolean>; last_at: Time }
+  /** Only read: `migrate` writes it as the owner. */
+  migrations: { name: string; digest: string; applied_at: Time }
   ledger: { seq: number; outbox_id: string; previous: string; hash: string; entry: string }
   accounting: {
     accepted: number

@@ -38,6 +38,8 @@ export const EVENT_TYPES = {
   intentRecorded: 'dev.codex-k8s.intent.recorded.v1',
   /** What became of it. */
   intentSettled: 'dev.codex-k8s.intent.settled.v1',
+  /** A repository is taken in; its hook is not there yet. */
+  projectAdded: 'dev.codex-k8s.project.added.v1',
   projectConnected: 'dev.codex-k8s.project.connected.v1',
   projectDisconnected: 'dev.codex-k8s.project.disconnected.v1',
   /** A hook of no project: the one of self-tests. */
@@ -46,6 +48,13 @@ export const EVENT_TYPES = {
   webhookQuarantined: 'dev.codex-k8s.webhook.quarantined.v1',
   /** An event was set aside for one consumer. */
   deliveryQuarantined: 'dev.codex-k8s.delivery.quarantined.v1',
+  /** Somebody put it back. */
+  deliveryRedriven: 'dev.codex-k8s.delivery.redriven.v1',
+  /** A person or a group of the cluster has a role in the staff API from here on, or has it no more. */
+  accessGranted: 'dev.codex-k8s.access.granted.v1',
+  accessRevoked: 'dev.codex-k8s.access.revoked.v1',
+  /** Somebody of the staff did something: who, what and to what. Beside the event about the change itself. */
+  staffActed: 'dev.codex-k8s.staff.acted.v1',
 } as const
 
 /** The type of one of our own events. */

@@ -71,6 +71,15 @@ export const reasons = {
     says: 'The same label was set again; the newer run takes its place.',
     next: 'Nothing: follow the newer run.',
   },
+  cancelled_by_staff: {
+    says: 'Somebody who operates this installation cancelled it.',
+    next: 'Ask them why, then set the label again.',
+  },
+  project_removed: {
+    says: 'The repository was disconnected.',
+    next: 'Ask the operator to connect it again, then set the label again.',
+    silent: true,
+  },
   actor_revoked: {
     says: 'The person who asked lost the right to start work here before the run was done.',
     next: 'Ask somebody with write access to set the label.',

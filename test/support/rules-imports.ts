@@ -54,6 +54,7 @@ const layers: Readonly<Record<string, number>> = {
   events: 1,
   workflow: 1,
   job: 1,
+  ledger: 1,
   db: 2,
   outbox: 3,
   project: 4,
@@ -94,8 +95,7 @@ const alone: Readonly<Record<string, string>> = {
   'shared/db/transaction.ts#unrefused': 'the other half of transaction, for what is one statement',
   'shared/outbox/write.ts#emitBeside': 'emit for many at once; only the webhook gateway has many',
   'shared/outbox/write.ts#LEASE_SECONDS': 'one length for leases that rows begin with and leases that are claimed',
-  'shared/outbox/redrive.ts#redrive':
-    'the protocol; the way back out of quarantine, for the command and who asks for it by HTTP',
+  'shared/run/retry.ts#retryKey': 'the other half of retryOf',
   'shared/outbox/deliver.ts#lookAgain': 'the protocol; a decision that a person sends is written like a delivery',
   'shared/outbox/overdue.ts#deliverOverdue': 'the protocol; the edge of every consumer calls it',
   'shared/telemetry/otlp.ts#otlpTracing': 'the one implementation of Tracing; loaded by name, only where it is wanted',

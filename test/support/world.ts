@@ -48,6 +48,8 @@ export interface WorldOptions {
   readonly modelKey?: string
   /** Key of the agents' tokens, when it is not `TOKEN_KEY`. */
   readonly tokenKey?: string
+  /** Who answers TokenReviews, and who is an admin of the staff API. */
+  readonly staff?: FunctionsOptions['staff']
   /** The agent's script below `test/support/`, when it is not the ordinary stub. */
   readonly agent?: string
   /** Where spans go, if anybody wants them. */
@@ -179,6 +181,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     model: { url: options.modelUrl ?? 'http://127.0.0.1:9', key: options.modelKey ?? '', names: ['gpt-5.4-mini'] },
     tokenKey: options.tokenKey ?? TOKEN_KEY,
     ...(options.gates && { gates: options.gates }),
+    ...(options.staff && { staff: options.staff }),
     launcher: {
       directory: jobs,
       supervisor: root('functions/stage-dispatcher/supervise.ts'),

@@ -27,6 +27,13 @@ export class NotThere extends RetryLater {
   }
 }
 
+/** GitHub knows us and does not let us (401, 403 that is no limit). A person repairs that, so it is tried again. */
+export class Denied extends RetryLater {
+  constructor(message: string) {
+    super(message, { seconds: 60 })
+  }
+}
+
 /** The parts of an octokit error that are looked at. */
 interface HttpFailure extends Error {
   readonly status: number
@@ -58,7 +65,7 @@ export function failure(error: unknown, what: string): Error {
   if (error instanceof PermanentError || error instanceof RetryLater) return error
   if (!isHttpFailure(error)) return new RetryLater(`${what}: ${sentence(error)}`, { seconds: 10 })
   const message = `${what}: ${error.status} ${sentence(error)}`
-  if (error.status === 401 || error.status === 403) return new RetryLater(message, { seconds: 60 })
+  if (error.status === 401 || error.status === 403) return new Denied(message)
   if (error.response === undefined) return new RetryLater(message, { seconds: 10 })
   if ([301, 302, 307, 308, 404, 409, 410].includes(error.status)) return new NotThere(error.status, message)
   if ([400, 413, 422].includes(error.status)) return new Refused(error.status, message)

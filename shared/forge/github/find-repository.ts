@@ -1,7 +1,12 @@
 import { ownerAndName } from './address.ts'
 import type { RepositoryRef } from './address.ts'
 import type { GitHub } from './client.ts'
-import { found } from './failure.ts'
+import { found, Refused } from './failure.ts'
+
+/** A repository that we see, and what an App's installation may do there, by GitHub's names; absent for a machine user. */
+export interface FoundRepository extends RepositoryRef {
+  readonly permissions?: Readonly<Record<string, string>>
+}
 
 /**
  * The repository that has this name now, `owner/name`; from then on it is known by its id. Undefined: there is none, we may
@@ -11,7 +16,7 @@ export async function findRepository(
   github: GitHub,
   auth: { readonly kind: 'app' | 'token' },
   fullName: string,
-): Promise<RepositoryRef | undefined> {
+): Promise<FoundRepository | undefined> {
   const address = ownerAndName({ fullName, repositoryId: '', installationId: null })
   const octokit = github.self()
   if (auth.kind === 'token') {
@@ -21,17 +26,24 @@ export async function findRepository(
   const installation = await found(octokit.request('GET /repos/{owner}/{repo}/installation', address))
   if (installation === undefined) return undefined
   // The App itself sees no repository; a token for one names it with its id.
-  const { data } = await octokit.request('POST /app/installations/{installation_id}/access_tokens', {
-    installation_id: installation.id,
-    repositories: [address.repo],
-    permissions: { metadata: 'read' },
-  })
-  const [repository] = data.repositories ?? []
+  const token = await octokit
+    .request('POST /app/installations/{installation_id}/access_tokens', {
+      installation_id: installation.id,
+      repositories: [address.repo],
+      permissions: { metadata: 'read' },
+    })
+    .catch((error: unknown) => {
+      // Of the same owner, and not one that the installation covers.
+      if (error instanceof Refused) return undefined
+      throw error
+    })
+  const [repository] = token?.data.repositories ?? []
   return (
     repository && {
       fullName: repository.full_name,
       repositoryId: String(repository.id),
       installationId: String(installation.id),
+      permissions: installation.permissions as Record<string, string>,
     }
   )
 }

@@ -1,7 +1,7 @@
 import type { Octokit } from '@octokit/core'
 import { numeric, ownerAndName } from './address.ts'
 import type { RepositoryRef } from './address.ts'
-import { found } from './failure.ts'
+import { found, isAbsent } from './failure.ts'
 import { forward, PER_PAGE } from './pages.ts'
 
 /** Events that the platform wants of a repository. */
@@ -49,6 +49,18 @@ export async function removeHook(
   const address = { ...ownerAndName(repository), hook_id: numeric(id) }
   await found(octokit.request('DELETE /repos/{owner}/{repo}/hooks/{hook_id}', address))
   return 'removed'
+}
+
+/** Have a ping sent to a hook by the forge's id of it, signed as every delivery. `gone`: there is no such hook. */
+export async function pingHook(octokit: Octokit, repository: RepositoryRef, hookId: string): Promise<'asked' | 'gone'> {
+  const address = { ...ownerAndName(repository), hook_id: numeric(hookId) }
+  try {
+    await octokit.request('POST /repos/{owner}/{repo}/hooks/{hook_id}/pings', address)
+    return 'asked'
+  } catch (error) {
+    if (isAbsent(error)) return 'gone'
+    throw error
+  }
 }
 
 async function findHook(octokit: Octokit, repository: RepositoryRef, path: string): Promise<string | undefined> {

@@ -3,6 +3,7 @@ import { numeric, ownerAndName, pathName } from './address.ts'
 import type { RepositoryRef } from './address.ts'
 import { REPEATABLE } from './client.ts'
 import { Refused, found } from './failure.ts'
+import { forward, PER_PAGE } from './pages.ts'
 
 /** A label of a repository. */
 export interface Label {
@@ -66,4 +67,34 @@ export async function ensureLabel(
     return 'unchanged'
   await octokit.request('PATCH /repos/{owner}/{repo}/labels/{name}', { ...address, color, description })
   return 'repaired'
+}
+
+/** Labels that were created, whose colour or description was repaired, and how many were as they should be. */
+export interface LabelsSynced {
+  readonly created: readonly string[]
+  readonly repaired: readonly string[]
+  readonly unchanged: number
+}
+
+/** Create the labels that a repository lacks and repair the others; what it has besides is its own. */
+export async function ensureLabels(
+  octokit: Octokit,
+  repository: RepositoryRef,
+  labels: readonly Label[],
+): Promise<LabelsSynced> {
+  const address = ownerAndName(repository)
+  const list = forward((page) =>
+    octokit.request('GET /repos/{owner}/{repo}/labels', { ...address, per_page: PER_PAGE, page }),
+  )
+  const there = new Map<string, { color: string; description: string | null }>()
+  for await (const { name, color, description } of list) there.set(name.toLowerCase(), { color, description })
+  const synced = { created: [] as string[], repaired: [] as string[], unchanged: 0 }
+  for (const label of labels) {
+    const before = there.get(label.name.toLowerCase())
+    const same = before?.color.toLowerCase() === label.color.toLowerCase() && before.description === label.description
+    const outcome = same ? 'unchanged' : await ensureLabel(octokit, repository, label)
+    if (outcome === 'unchanged') synced.unchanged += 1
+    else synced[outcome].push(label.name)
+  }
+  return synced
 }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { verify, type LedgerRow } from '../../../functions/audit-sink/verify.ts'
+import { verify, type LedgerRow } from '#shared/ledger/verify.ts'
 import type { Db } from '#shared/db/connect.ts'
 import type { Expected } from './model.ts'
 import type { SenderLedger } from './sender.ts'

@@ -1,5 +1,5 @@
 import { canonicalJson } from '#shared/digest.ts'
-import { GENESIS, link } from './chain.ts'
+import { GENESIS, link } from './link.ts'
 
 /** A row of the ledger as it is stored. */
 export interface LedgerRow {
@@ -23,10 +23,15 @@ export type Verdict =
 
 /**
  * Walks the rows in order of `seq` and checks each against the one before, holding one row at a time. A chain that was
- * cut short or computed anew is whole in itself: only a head from elsewhere, `expected`, shows it.
+ * cut short or computed anew is whole in itself: only a head from elsewhere, `expected`, shows it. `from`: the row before
+ * the first of these, when they are not the whole chain.
  */
-export async function verify(rows: AsyncIterable<LedgerRow>, expected?: Head): Promise<Verdict> {
-  let head: Head = { seq: 0, hash: GENESIS }
+export async function verify(
+  rows: AsyncIterable<LedgerRow> | Iterable<LedgerRow>,
+  expected?: Head,
+  from: Head = { seq: 0, hash: GENESIS },
+): Promise<Verdict> {
+  let head = from
   for await (const row of rows) {
     const problem = problemOf(row, head)
     if (problem !== undefined) return { ok: false, seq: row.seq, problem }

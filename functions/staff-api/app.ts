@@ -1,0 +1,186 @@
+import { Hono, type Context } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import * as v from 'valibot'
+import { operations } from '#api/operations.gen.ts'
+import { answerError } from '#shared/edge/event-app.ts'
+import { problem, type Problem } from '#shared/edge/problem.ts'
+import type { App } from '#shared/edge/serve.ts'
+import { schemaProblems } from '#shared/schema-problems.ts'
+import { accessOperations, rolesOf } from './access.ts'
+import { checkOperations } from './checks.ts'
+import { decideAccess, visibleProjects, type Held } from './decide.ts'
+import { eventOperations, eventProject } from './events.ts'
+import {
+  notFound,
+  type Answer,
+  type Asked,
+  type Clients,
+  type Config,
+  type OperationId,
+  type Operations,
+} from './handler.ts'
+import { projectOperations } from './projects.ts'
+import { remember } from './remember.ts'
+import { runOperations } from './runs.ts'
+
+/** Largest body, bytes: a hundred deliveries to redrive. */
+const MAX_BODY_BYTES = 64 * 1024
+
+/** Parameters of a query that are numbers; all others are text. */
+const numbers: readonly string[] = ['limit', 'number']
+
+/** The door for people and their tools: every operation of the contract, for who may. */
+export function create(config: Config, clients: Clients): App {
+  const { db, log } = clients
+  const all: Operations = {
+    ...runOperations(clients),
+    ...eventOperations(clients),
+    ...projectOperations(config, clients),
+    ...checkOperations(config, clients),
+    ...accessOperations(clients),
+  }
+  const review = remember(clients.review)
+  const app = new Hono()
+  app.use(
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: () => problem({ status: 413, code: 'too_large', title: `At most ${MAX_BODY_BYTES} bytes` }),
+    }),
+  )
+  for (const id of Object.keys(operations) as OperationId[]) {
+    const { method, path } = operations[id]
+    app.on(method, path, (c) => answer(c, id))
+  }
+  for (const path of new Set(Object.values(operations).map((operation) => operation.path)))
+    app.all(path, () =>
+      problem({
+        status: 405,
+        code: 'method_not_allowed',
+        title: 'This is not done here',
+        detail: 'See api/openapi.yaml.',
+      }),
+    )
+  app.notFound(() => problem(notFound.refused))
+  app.onError((error) => answerError(error, log))
+  return { fetch: (request) => app.fetch(request), close: () => db.destroy() }
+
+  async function answer<K extends OperationId>(c: Context, id: K): Promise<Response> {
+    const operation = operations[id]
+    const token = /^Bearer ([\x21-\x7e]{1,16384})$/i.exec(c.req.header('authorization') ?? '')?.[1]
+    const caller = token === undefined ? undefined : await review(token)
+    if (caller === undefined) return unauthorized(config.audiences)
+    const parsed = await parse(c, id)
+    if ('refused' in parsed) return problem(parsed.refused)
+    const held = await rolesOf(db, config.admins, caller)
+    const denied = await deny(id, parsed.path, held)
+    if (denied !== undefined) {
+      log.info({ operation: id, user: caller.user, code: denied.code }, 'refused')
+      return problem(denied)
+    }
+    const asked = { caller, held, sees: visibleProjects(held), ...parsed } as unknown as Asked<K>
+    const result: Answer<K> = await (all[id] as (asked: Asked<K>) => Promise<Answer<K>>)(asked)
+    const isRead = operation.method === 'GET'
+    if (isRefusal(result)) {
+      log.info({ operation: id, user: caller.user, code: result.refused.code }, 'refused')
+      const after = result.retryAfterSeconds
+      return problem(result.refused, after === undefined ? {} : { 'retry-after': String(after) })
+    }
+    if (!isRead) log.info({ operation: id, user: caller.user, ...(parsed.path as object | undefined) }, 'done')
+    if (config.checkAnswers === true) v.parse(operation.responseSchema, result)
+    return c.json(result, 200, { 'cache-control': 'no-store' })
+  }
+
+  /** Why somebody may not; undefined when they may. What is not visible to them is not found. */
+  async function deny(id: OperationId, path: unknown, held: readonly Held[]): Promise<Problem | undefined> {
+    const { role, scope } = operations[id]
+    if (role === 'anybody') return undefined
+    const about =
+      scope === 'all' ? { project: null } : await projectOf(path as Readonly<Record<string, string>> | undefined)
+    // A list shows what they may see, and an action on several looks at each.
+    if (about === 'list') return held.length > 0 ? undefined : forbidden(role)
+    if (about === undefined) return notFound.refused
+    const access = decideAccess(held, { role, project: about.project })
+    if (access === 'allowed') return undefined
+    return access === 'invisible' && scope === 'project' ? notFound.refused : forbidden(role)
+  }
+
+  /** The project that a path is about; `list`: it names nothing; undefined: there is no such thing. */
+  async function projectOf(
+    path: Readonly<Record<string, string>> | undefined,
+  ): Promise<{ readonly project: string | null } | 'list' | undefined> {
+    const { project, run, event } = path ?? {}
+    if (project !== undefined)
+      return db.selectFrom('projects').select('id as project').where('id', '=', project).executeTakeFirst()
+    if (run !== undefined)
+      return db.selectFrom('runs').select('project_id as project').where('id', '=', run).executeTakeFirst()
+    if (event === undefined) return 'list'
+    return db
+      .selectFrom('outbox')
+      .leftJoin('inbox', 'inbox.id', 'outbox.inbox_id')
+      .select(eventProject.as('project'))
+      .where('outbox.id', '=', event)
+      .executeTakeFirst()
+  }
+}
+
+/** The request by the contract: path, query and body, or what is wrong with them. */
+async function parse(c: Context, id: OperationId) {
+  const { pathSchema, querySchema, bodySchema, bodyRequired } = operations[id]
+  const path = pathSchema && v.safeParse(pathSchema, c.req.param())
+  // Not even an id: there is no such thing.
+  if (path?.success === false) return notFound
+  const query = readQuery(c, querySchema)
+  if (typeof query === 'string') return invalid(query)
+  let body: unknown
+  if (bodySchema !== undefined) {
+    const text = await c.req.text()
+    if (text !== '' || bodyRequired) {
+      if (!/^application\/json(\s*;|$)/i.test(c.req.header('content-type') ?? ''))
+        return { refused: { status: 415, code: 'not_json', title: 'Content-Type has to be application/json' } }
+      const parsed = v.safeParse(v.pipe(v.string(), v.parseJson()), text)
+      if (!parsed.success) return invalid('The body is not JSON.')
+      const held = v.safeParse(bodySchema as v.GenericSchema, parsed.output)
+      if (!held.success) return invalid(schemaProblems(held.issues))
+      body = held.output
+    }
+  }
+  return { path: path?.output, query, body }
+}
+
+/** Every parameter once, and none that the contract does not know: a filter that is spelled wrong is no filter. */
+function readQuery(c: Context, schema: (typeof operations)[OperationId]['querySchema']): object | string | undefined {
+  const given = Object.entries(c.req.queries())
+  const known = Object.keys(schema?.entries ?? {})
+  if (given.some(([name, values]) => !known.includes(name) || values.length > 1))
+    return `Parameters, each at most once: ${known.join(', ') || 'none'}.`
+  if (schema === undefined) return undefined
+  const values = given.map(([name, [value = '']]) => [name, numbers.includes(name) ? numberOf(value) : value])
+  const parsed = v.safeParse(schema, Object.fromEntries(values))
+  return parsed.success ? parsed.output : schemaProblems(parsed.issues)
+}
+
+const numberOf = (text: string) => (/^[0-9]{1,10}$/.test(text) ? Number(text) : text)
+
+const isRefusal = (answer: object): answer is Extract<Answer<OperationId>, { refused: unknown }> => 'refused' in answer
+
+const invalid = (detail: string) => ({
+  refused: { status: 400, code: 'invalid', title: 'The request is not as the contract says', detail },
+})
+
+const forbidden = (role: string): Problem => ({
+  status: 403,
+  code: 'forbidden',
+  title: 'You may not do this',
+  detail: `It needs the role ${role} here. Ask an admin of this installation; GET /v1/whoami says what you have.`,
+})
+
+const unauthorized = (audiences: readonly string[]) =>
+  problem(
+    {
+      status: 401,
+      code: 'unauthorized',
+      title: 'A valid token of this cluster is needed',
+      detail: `Its audience has to be ${audiences.join(' or ')}: kubectl create token NAME --audience ${audiences[0]}`,
+    },
+    { 'www-authenticate': 'Bearer' },
+  )
