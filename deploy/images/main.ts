@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { writeArchive } from './archive.ts'
@@ -20,7 +20,6 @@ Builds the images of all functions, of the migrations and of the agent, and writ
 
 const root = resolve(import.meta.dirname, '..', '..')
 const dist = join(root, 'dist')
-const layout = join(dist, 'oci')
 const record = join(dist, 'images.json')
 
 function options() {
@@ -47,6 +46,7 @@ function options() {
   return { ...values, only, tool: values.tool as ToolName | undefined, registry: values.registry.replace(/\/+$/, '') }
 }
 
+let layout: string | undefined
 try {
   const { registry, push, only, base, tool: wanted, archive, help } = options()
   if (help) {
@@ -54,22 +54,27 @@ try {
   } else {
     const tool = await findTool(wanted)
     console.log(`building with ${tool.name}, on ${base}`)
-    rmSync(layout, { recursive: true, force: true })
     mkdirSync(dist, { recursive: true })
+    // On the side, so that what was built last stays until this is whole.
+    layout = mkdtempSync(join(dist, '.oci-'))
     const say = (line: string) => console.log(line)
     const images = await buildImages({ tool, registry, base, only, dist, push, layout, uncompressed: false, say })
     const before = existsSync(record) ? (JSON.parse(readFileSync(record, 'utf8')) as Image[]) : []
     const kept = before.filter(({ name }) => only.length > 0 && !images.some((image) => image.name === name))
     writeFileSync(record, `${JSON.stringify([...kept, ...images], undefined, 2)}\n`)
     if (archive !== undefined) await writeArchive(tool.name, layout, images, archive)
-    console.log(`\n${table(images)}\n\nwritten to dist/images.json`)
+    console.log(`\n${table(layout, images)}\n\nwritten to dist/images.json`)
+    rmSync(join(dist, 'oci'), { recursive: true, force: true })
+    renameSync(layout, join(dist, 'oci'))
   }
 } catch (error) {
   console.error((error as Error).message)
   process.exitCode = 1
+} finally {
+  if (layout !== undefined) rmSync(layout, { recursive: true, force: true })
 }
 
-function table(images: readonly Image[]): string {
+function table(layout: string, images: readonly Image[]): string {
   const rows = images.map((image) => {
     const bytes = sizeOf(layout, image)
     const size = bytes === undefined ? '-' : `${(bytes / 1e6).toFixed(1)} MB`
