@@ -29,12 +29,17 @@ const usual = [
   'contour-external/envoy',
 ]
 
-/** Opens a door to the public URL of a Knative Service, through the cluster's ingress. */
-export async function openDoor(serviceUrl: string): Promise<Door> {
+/** The Service of the cluster's ingress, NAMESPACE/SERVICE. */
+export async function findIngress(): Promise<string> {
   const services = (await list('services')).map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)
   const ingress = process.env['INGRESS'] ?? usual.find((name) => services.includes(name))
   if (ingress === undefined) throw new Error("Knative's ingress is not found: set INGRESS=NAMESPACE/SERVICE")
-  const [namespace = '', service = ''] = ingress.split('/')
+  return ingress
+}
+
+/** Opens a door to the public URL of a Knative Service, through the cluster's ingress. */
+export async function openDoor(serviceUrl: string): Promise<Door> {
+  const [namespace = '', service = ''] = (await findIngress()).split('/')
   const forward = await portForward(namespace, service, 80)
   const { host } = new URL(serviceUrl)
   const passed: Passed[] = []
