@@ -8,14 +8,17 @@ const root = resolve(import.meta.dirname, '..')
 export const COMMAND_LINE_BUDGET = 2_700_000
 
 /**
- * Bundles `kn-codex` into one file that needs nothing but Node, so that putting it on PATH is all there is to installing it.
+ * Bundles `kn-codex`, or another command, into one file that needs nothing but Node, so that putting it on PATH is all there is to installing it.
  * ES modules, which Node recognises without a file name that says so.
  */
-export async function bundleCommandLine(outfile: string): Promise<{ readonly bytes: number }> {
+export async function bundleCommandLine(
+  outfile: string,
+  entry: string = join(root, 'cli', 'main.ts'),
+): Promise<{ readonly bytes: number }> {
   mkdirSync(dirname(outfile), { recursive: true })
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: [join(root, 'cli', 'main.ts')],
+    entryPoints: [entry],
     outfile,
     bundle: true,
     minify: true,

@@ -161,6 +161,10 @@ if (import.meta.main) {
   const size = `${kilobytes(commandLine.bytes).padStart(7)} of ${kilobytes(COMMAND_LINE_BUDGET).padStart(7)}`
   console.log(`${'kn-codex'.padEnd(20)} ${size}  ${isLarge ? 'is over its budget' : 'ok'}`)
   if (isLarge) process.exitCode = 1
+  // Two folders below the manifests, as its sources are: `npx codex-k8s` once the package is published.
+  const installer = join(dist, 'bootstrap', 'codex-k8s')
+  const { bytes } = await bundleCommandLine(installer, join(root, 'deploy', 'bootstrap', 'main.ts'))
+  console.log(`${'codex-k8s'.padEnd(20)} ${kilobytes(bytes).padStart(7)}`)
   const failed = bundles.filter(({ problems }) => problems.length > 0)
   if (bundles.length === 0 || failed.length > 0) {
     console.error(bundles.length === 0 ? 'nothing to bundle' : `failed: ${failed.map(({ name }) => name).join(', ')}`)

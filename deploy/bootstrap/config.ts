@@ -84,10 +84,18 @@ export const Config = v.strictObject({
     }),
     {},
   ),
-  staff: v.optional(v.strictObject({ admins: v.optional(v.array(v.string()), []) }), {}),
+  staff: v.optional(
+    v.strictObject({
+      admins: v.optional(v.array(v.pipe(v.string(), v.regex(/^(user|group):./, 'is not user:NAME or group:NAME'))), []),
+      audiences: v.optional(v.array(v.string()), ['codex-k8s']),
+    }),
+    {},
+  ),
   gates: v.optional(v.record(v.string(), v.unknown()), {}),
+  otelEndpoint: v.optional(Url),
   logLevel: v.optional(v.picklist(['debug', 'info', 'warn', 'error']), 'info'),
   metrics: v.optional(v.boolean(), false),
+  features: v.optional(v.array(v.picklist(['run-door', 'jobs-watch', 'warm-gateway'])), []),
   overlays: v.optional(v.array(v.string()), []),
   repositories: v.optional(
     v.array(

@@ -48,21 +48,22 @@ export function kubectlFor(context?: string): Kubectl {
   const command = process.env['KUBECTL'] ?? 'kubectl'
   const before = context === undefined ? [] : ['--context', context]
   return async (args, input = '') => {
-    const child = spawn(command, [...before, ...args], { stdio: 'pipe', timeout: PATIENCE_MS })
+    // Not spawn's own timeout: its clock would keep us alive where there is no kubectl.
+    const child = spawn(command, [...before, ...args], { stdio: 'pipe', signal: AbortSignal.timeout(PATIENCE_MS) })
     // A kubectl that ends before it has read its input says why on stderr.
     child.stdin.on('error', () => {})
     child.stdin.end(input)
     const code = new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve))
     const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), code]).catch((error: unknown) => {
       const { code: why } = error as { code?: string }
+      const isMissing = why === 'ENOENT'
       throw new KubectlError(
-        why === 'ENOENT'
+        isMissing
           ? `${command} is not there: install kubectl, or set KUBECTL`
-          : `kubectl ${args[0]}: ${String(error)}`,
+          : `kubectl ${args.slice(0, 3).join(' ')}: ${why === 'ABORT_ERR' ? 'gave up waiting' : String(error)}`,
       )
     })
-    if ((await code) !== 0)
-      throw new KubectlError(`kubectl ${args.slice(0, 3).join(' ')}: ${err.trim() || 'gave up waiting'}`)
+    if ((await code) !== 0) throw new KubectlError(`kubectl ${args.slice(0, 3).join(' ')}: ${err.trim()}`)
     return out
   }
 }

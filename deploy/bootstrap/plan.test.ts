@@ -122,6 +122,12 @@ test('the configuration reaches the manifests: images, addresses, owner, storage
   expect(JSON.stringify(disk)).toContain('"storageClassName":"fast"')
   expect(JSON.stringify(bound)).toContain('"namespace":"p"}]')
   expect(JSON.stringify(limited)).toContain('"kubernetes.io/metadata.name":"p"')
+  const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: 'codex-k8s-a' } }
+  const link = { ...role, kind: 'ClusterRoleBinding', roleRef: { kind: 'ClusterRole', name: 'codex-k8s-a' } }
+  expect(finish([role, link], config, new Map())).toMatchObject([
+    { metadata: { name: 'codex-k8s-a-p' } },
+    { metadata: { name: 'codex-k8s-a-p' }, roleRef: { name: 'codex-k8s-a-p' } },
+  ])
   expect(placeholdersIn(finish([service], config, new Map()))).toEqual(['codex-k8s/label-router'])
 })
 

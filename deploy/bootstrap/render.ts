@@ -42,16 +42,23 @@ export async function render(
   config: Config,
   images: ReadonlyMap<string, string>,
 ): Promise<Resource[]> {
-  const { namespace, runNamespaces, broker, database, overlays } = config
+  const { namespace, runNamespaces, broker, database, features, overlays } = config
   const components = [
-    ...(broker.class === 'RabbitMQBroker' ? ['deploy/overlays/rabbitmq'] : []),
-    ...(broker.class === 'Kafka' ? ['deploy/overlays/kafka'] : []),
-    ...(database.trial === undefined ? [] : ['deploy/overlays/trial-postgres']),
-  ].map((folder) => join(root, folder))
+    ...(broker.class === 'RabbitMQBroker' ? ['rabbitmq'] : []),
+    ...(broker.class === 'Kafka' ? ['kafka'] : []),
+    ...(database.trial === undefined ? [] : ['trial-postgres']),
+    ...features,
+  ].map((name) => join(root, 'deploy', 'overlays', name))
   const bases = ['knative', 'knative/migrate', 'eventing'].map((folder) => join(root, folder))
-  const platform = await kustomize(kubectl, { namespace, resources: bases, components: [...components, ...overlays] })
+  const ofPlatform = components.map((folder) =>
+    existsSync(join(folder, 'platform')) ? join(folder, 'platform') : folder,
+  )
+  const ofRuns = components.map((folder) => join(folder, 'runs')).filter((folder) => existsSync(folder))
+  const platform = await kustomize(kubectl, { namespace, resources: bases, components: [...ofPlatform, ...overlays] })
   const runs = await Promise.all(
-    runNamespaces.map((name) => kustomize(kubectl, { namespace: name, resources: [join(root, 'knative/runs')] })),
+    runNamespaces.map((name) =>
+      kustomize(kubectl, { namespace: name, resources: [join(root, 'knative/runs')], components: ofRuns }),
+    ),
   )
   return finish([...platform, ...runs.flat()], config, images)
 }
@@ -94,13 +101,14 @@ export const isFunction = ({ apiVersion, kind }: Resource) =>
   kind === 'Service' && apiVersion.startsWith('serving.knative.dev/')
 
 function configData(config: Config, images: ReadonlyMap<string, string>): Record<string, string> {
-  const { namespace, broker, forge, model, gates, logLevel, metrics, runNamespaces, staff } = config
+  const { namespace, broker, features, forge, model, gates, logLevel, metrics, runNamespaces, staff } = config
   const at = (name: string) => `http://${name}.${namespace}.svc.cluster.local`
+  const hasDoor = features.includes('run-door')
   return {
     brokerUrl: broker.url ?? brokerUrls[broker.class](namespace),
     serviceUrlTemplate: at('{function}'),
-    runGatewayUrl: at('run-gateway'),
-    modelGatewayUrl: at('model-gateway'),
+    runGatewayUrl: hasDoor ? at('run-door') : at('run-gateway'),
+    modelGatewayUrl: hasDoor ? `${at('run-door')}:81` : at('model-gateway'),
     githubUrl: forge.apiUrl,
     gitUrl: forge.gitUrl,
     modelUrl: model.url,
@@ -109,6 +117,9 @@ function configData(config: Config, images: ReadonlyMap<string, string>): Record
     runNamespaces: runNamespaces.join(','),
     agentImage: images.get('codex-k8s/agent') ?? '',
     staffAdmins: staff.admins.join(','),
+    staffAudiences: staff.audiences.join(','),
+    publicUrl: config.publicUrl ?? '',
+    otelEndpoint: config.otelEndpoint ?? '',
     logLevel,
     metrics: metrics ? 'on' : 'off',
   }
@@ -122,18 +133,30 @@ const brokerUrls = {
   Kafka: (namespace: string) => `http://kafka-broker-ingress.knative-eventing.svc.cluster.local/${namespace}/default`,
 } as const
 
-/** The platform's namespace where kustomize does not look: subjects of bindings and what network policies select. */
+/**
+ * The platform's namespace where kustomize does not look: subjects of bindings, what network policies select, and names
+ * that belong to no namespace.
+ */
 function inNamespace(resource: Resource, namespace: string): Resource {
-  const text = JSON.stringify(resource).replaceAll(
-    '"kubernetes.io/metadata.name":"codex-k8s"',
-    `"kubernetes.io/metadata.name":"${namespace}"`,
-  )
-  const placed = JSON.parse(text) as Resource & { subjects?: { namespace?: string }[] }
-  if (placed.subjects === undefined) return placed
-  const subjects = placed.subjects.map((subject) =>
-    subject.namespace === undefined ? subject : { ...subject, namespace },
-  )
-  return { ...placed, subjects } as Resource
+  const text = JSON.stringify(resource)
+    .replaceAll('"kubernetes.io/metadata.name":"codex-k8s"', `"kubernetes.io/metadata.name":"${namespace}"`)
+    .replaceAll('.codex-k8s.svc', `.${namespace}.svc`)
+  const placed = JSON.parse(text) as Resource & {
+    subjects?: readonly { readonly namespace?: string }[]
+    roleRef?: { readonly kind: string; readonly name: string }
+  }
+  const ofCluster = (name: string) => (namespace === 'codex-k8s' ? name : `${name}-${namespace}`)
+  const { kind, metadata, subjects, roleRef } = placed
+  // Roles of Kubernetes itself keep their names.
+  const isOurRole = roleRef?.kind === 'ClusterRole' && roleRef.name.startsWith('codex-k8s')
+  return {
+    ...placed,
+    ...(/^ClusterRole(Binding)?$/.test(kind) && { metadata: { ...metadata, name: ofCluster(metadata.name) } }),
+    ...(subjects && {
+      subjects: subjects.map((each) => (each.namespace === undefined ? each : { ...each, namespace })),
+    }),
+    ...(isOurRole && { roleRef: { ...roleRef, name: ofCluster(roleRef.name) } }),
+  }
 }
 
 function withImages(resource: Resource, images: ReadonlyMap<string, string>): Resource {
