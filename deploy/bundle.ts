@@ -78,7 +78,7 @@ async function bundleFile(entry: string, outfile: string) {
       js: "import{createRequire as bannerCreateRequire}from'node:module';const require=bannerCreateRequire(import.meta.url);",
     },
     external: ['pg-native'],
-    plugins: [withoutCrashPoints, withWorkflow, withMigrations, loadedLater(found), builtinsAsTheyAre],
+    plugins: [withoutCrashPoints, withWorkflow, withMigrations, loadedLater(found), withoutHttp2, builtinsAsTheyAre],
     logLevel: 'warning',
   })
   // In an order of its own: esbuild finds them in any.
@@ -113,6 +113,22 @@ const builtinsAsTheyAre: Plugin = {
     )
     plugin.onLoad({ filter: /./, namespace: 'builtin' }, ({ path }) => ({
       contents: `module.exports=require('${path}')`,
+    }))
+  },
+}
+
+/**
+ * We serve HTTP/1.1 and nothing else, whoever is in front of us. The adapter asks of each request whether it is one of
+ * HTTP/2, and loading that to hear no was an eighth of what a function uses until its first event.
+ */
+const withoutHttp2: Plugin = {
+  name: 'without-http2',
+  setup(plugin) {
+    plugin.onResolve({ filter: /^node:http2$/ }, ({ path, importer }) =>
+      importer.includes('@hono/node-server') ? { path, namespace: 'http1' } : undefined,
+    )
+    plugin.onLoad({ filter: /./, namespace: 'http1' }, () => ({
+      contents: 'export class Http2ServerRequest {} export const constants = {}',
     }))
   },
 }

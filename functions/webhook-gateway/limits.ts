@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { isObject, type JsonObject } from './json.ts'
 
 /** Why an authentic body is not used. */
@@ -26,7 +27,6 @@ interface Frame {
   commas: number
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const number = /[-+.0-9eE]+/y
 const integer = /^-?(?:0|[1-9][0-9]*)$/
 const idKey = /^(?:id|number|.*_id)$/s
@@ -36,13 +36,9 @@ const idKey = /^(?:id|number|.*_id)$/s
  * `JSON.parse` takes any depth, and its result shows neither that a key came twice nor what a long id was.
  */
 export async function readJson(bytes: Buffer): Promise<JsonObject | BodyFault> {
-  let text: string
-  try {
-    // A byte order mark is kept, so that it is refused as JSON refuses it.
-    text = decoder.decode(bytes)
-  } catch {
-    return 'not_utf8'
-  }
+  if (!isUtf8(bytes)) return 'not_utf8'
+  // A byte order mark is kept, so that it is refused as JSON refuses it.
+  const text = bytes.toString('utf8')
   await breathe(bytes)
   const keys = inspect(text, bytes.includes('\\u'))
   if (typeof keys === 'string') return keys
