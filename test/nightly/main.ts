@@ -2,10 +2,11 @@ import { parseArgs } from 'node:util'
 import { prepare } from '../performance/ground.ts'
 import { flood } from './flood.ts'
 import { startGateway, type Gateway, type Verdict } from './gateway.ts'
+import { oversized } from './oversized.ts'
 import { slowSenders } from './slow-senders.ts'
 import { timingOracle } from './timing.ts'
 
-// npm run nightly [-- --only slow,timing,flood --quick]: attacks that take minutes, or need a quiet machine. The status
+// npm run nightly [-- --only slow,timing,flood,oversized --quick]: attacks that take minutes, or need a quiet machine. The status
 // is 1 when a promise does not hold. Everything is sent to this machine only.
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } } })
@@ -15,6 +16,7 @@ const attacks: Readonly<Record<string, (gateway: Gateway) => Promise<Verdict[]>>
   slow: (gateway) => slowSenders(gateway, quick ? 200 : 5_000),
   timing: (gateway) => timingOracle(gateway, quick ? 500 : 10_000),
   flood: (gateway) => flood(gateway, quick ? 1_000 : 5_000, quick ? 3 : 15),
+  oversized: (gateway) => oversized(gateway, (quick ? 30 : 1_024) * 1024 * 1024),
 }
 const names = values.only?.split(',') ?? Object.keys(attacks)
 const ground = await prepare({ quick, full: false }, (line) => process.stderr.write(`${line}\n`))
