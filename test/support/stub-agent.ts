@@ -5,7 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 // An agent that thinks nothing: it takes its input and hands in one small change. What it does is told by CHANGE, a JSON
 // object of path to text; `{"hangs": n}` makes the first n attempts wait for ever, `{"exit": n}` ends at once without a result,
 // `{"asks": true}` asks the model first, `{"obeys": true}` does what the issue's text says: JSON with `files` and `message`.
-// `{"dies": n}`: the first n attempts are killed as the kernel would. While it hangs:
+// `{"dies": n}`: the first n attempts are killed as the kernel would. `{"works": ms}` takes so long for it, `{"patient": true}` asks a
+// gateway that does not answer for minutes. While it hangs:
 // `deaf` ignores SIGTERM, `daemon` has started something that left its group and session (its pid is in the file `daemon`),
 // `stays` goes on after it has handed in its result, `stops` has stopped itself, `spends` asks the model again and again, whatever it is answered.
 const {
@@ -26,8 +27,12 @@ const change = JSON.parse(CHANGE) as {
   stops?: boolean
   spends?: boolean
   stays?: boolean
+  works?: number
+  patient?: boolean
 }
 const [token, modelToken] = readFileSync(tokenFile, 'utf8').split('\n')
+/** How often a gateway that does not answer is asked, every 50 ms. */
+const tries = change.patient === true ? 4_000 : 200
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 const call = async (method: string, path: string, body?: string): Promise<Response> => {
@@ -38,7 +43,7 @@ const call = async (method: string, path: string, body?: string): Promise<Respon
       body: body ?? null,
     }).catch(() => undefined)
     if (response !== undefined && response.status < 500) return response
-    if (attempt === 200) process.exit(1)
+    if (attempt === tries) process.exit(1)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
@@ -88,6 +93,7 @@ if (change.stops === true) process.kill(process.pid, 'SIGSTOP')
 if (change.spends === true) for (;;) await spend()
 if (input.attempt <= (change.hangs ?? 0)) await new Promise(() => setInterval(() => {}, 1_000))
 await call('POST', 'progress', JSON.stringify({ sequence: 1, kind: 'command', text: 'working' }))
+if (change.works !== undefined) await new Promise((resolve) => setTimeout(resolve, change.works))
 const content = change.obeys === true ? await call('GET', `blobs/${input.manifest.content}`) : undefined
 const told = JSON.parse(((await content?.json()) as { body: string } | undefined)?.body ?? '{}') as {
   files?: Record<string, string>

@@ -7,8 +7,8 @@ import type { Fault, FaultEffect } from '../../../deploy/local/forge/faults.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { startChild, type Child } from './child.ts'
 
-/** Who acts on the forge: maria may write, theo may only triage. */
-export type Person = 'maria' | 'theo'
+/** Who acts on the forge: maria owns its repositories and asks for work, walt may write, theo may only triage. */
+export type Person = 'maria' | 'theo' | 'walt'
 
 /** A repository with its hook. */
 export interface Repository extends Connected {
@@ -43,6 +43,9 @@ export interface HarnessForge {
   close(): Promise<void>
 }
 
+/** Times faster than a clock that the time of the forge's limits passes: an hour in two minutes. */
+export const SPEED = 30
+
 const token = (who: Person) => `${who}-token`
 
 /** Starts a forge with so many repositories of maria's, each connected to the database; its hooks deliver to `hookUrl`. */
@@ -57,16 +60,18 @@ export async function startHarnessForge(
     users: [
       { login: 'maria', id: 1001, token: token('maria') },
       { login: 'theo', id: 1002, token: token('theo') },
+      { login: 'walt', id: 1003, token: token('walt') },
     ],
     repos: names.map((name) => ({
       owner: 'maria',
       name,
       files: { 'README.md': `# ${name}\n` },
-      collaborators: { theo: 'triage' },
-      labels: ['run:dev', 'bug'],
+      collaborators: { theo: 'triage', walt: 'write' },
+      labels: ['run:dev', 'run:dev:revise', 'approve:dev', 'bug'],
     })),
     app: { app_id: 7, slug: 'codex-k8s' },
     rate_limit: 100_000_000,
+    secondary_limits_speed: SPEED,
   }
   const data = join(folder, 'forge')
   mkdirSync(data)

@@ -8,6 +8,7 @@ import { expectations } from './model.ts'
 import { startMonkey } from './monkey.ts'
 import { judge, type Finding } from './oracle.ts'
 import { actLate, prepare } from './people.ts'
+import { startReviewers } from './reviewers.ts'
 import { startSender, type Sender } from './sender.ts'
 import { startSystem, type System } from './system.ts'
 
@@ -25,11 +26,13 @@ export interface HarnessOptions {
   /** Share of deliveries whose body comes again under another id; default 0.05. */
   readonly newIds?: number
   readonly replicas?: number
+  /** Whether every run waits for an approval, which is given, refused or left to run out; default no. */
+  readonly isGated?: boolean
   /** A mutant: source files that say something else, and what is done to the database. */
   readonly edits?: readonly EditedFile[]
   readonly statements?: readonly string[]
-  /** Longest wait for everything to be done after the last delivery, seconds; default 300. */
-  readonly drainSeconds?: number
+  /** How long nothing may move after the last delivery while something waits, seconds; default 120. A slow machine moves slowly. */
+  readonly stillSeconds?: number
   readonly say?: (line: string) => void
   /** Every line that a process prints. */
   readonly log?: (line: string) => void
@@ -57,11 +60,12 @@ export async function play(options: HarnessOptions): Promise<Outcome> {
     pauseMs = 1_000,
     newIds = 0.05,
     replicas = 2,
+    isGated = false,
     say = () => {},
     log = () => {},
   } = options
   const begun = performance.now()
-  const history = generate(seed, Math.max(1, Math.round(deliveries * RUN_LABEL_SHARE)), REPOSITORIES)
+  const history = generate(seed, Math.max(1, Math.round(deliveries * RUN_LABEL_SHARE)), REPOSITORIES, isGated)
   const mailbox = await startMailbox(history.random, { duplicates: 0.3, newIds, reordered: 0.1 })
   const closers: (() => Promise<unknown>)[] = [() => mailbox.close()]
   try {
@@ -70,6 +74,7 @@ export async function play(options: HarnessOptions): Promise<Outcome> {
       seed,
       repositories: REPOSITORIES,
       replicas,
+      isGated,
       edits,
       statements,
       mailboxUrl: mailbox.url,
@@ -78,7 +83,7 @@ export async function play(options: HarnessOptions): Promise<Outcome> {
     closers.push(() => system.close())
     const { forge } = system
     say(`the system runs after ${since(begun)} s`)
-    const late = await prepare(history.issues, forge, mailbox, seconds)
+    const { opened, late } = await prepare(history.issues, forge, mailbox, seconds)
     const settledAt = (await forge.ledger()).at(-1)?.seq ?? 0
     say(`${history.issues.length} issues, ${mailbox.waiting} deliveries wait`)
 
@@ -89,15 +94,17 @@ export async function play(options: HarnessOptions): Promise<Outcome> {
     const mischief = { random: history.random, only: faults, pauseMs, say: (what: string) => log(`--- ${what}`) }
     const monkey = faults?.length === 0 ? undefined : startMonkey(system, mischief)
     const acting = actLate(late)
+    const reviewers = startReviewers(system, opened)
+    closers.push(() => reviewers.stop())
     await sendUntil(deliveries, forge, mailbox, sender, history.random)
     await Promise.all([acting, monkey?.stop()])
     say(`${sender.ledger.sent} sent after ${since(begun)} s; draining`)
     sender.hurry()
-    const quiet = await drain(system, sender, options.drainSeconds ?? 300)
-    await sweeping.stop()
+    const quiet = await drain(system, () => sender.idle() && reviewers.idle(), options.stillSeconds ?? 120)
+    await Promise.all([sweeping.stop(), reviewers.stop()])
     if (!quiet) say('it did not come to rest')
 
-    const expected = expectations(await forge.ledger(), settledAt)
+    const expected = expectations(await forge.ledger(), settledAt, opened, reviewers.revisions)
     const findings = await judge(system, sender.ledger, expected)
     const accounting = await system.db.selectFrom('accounting').selectAll().executeTakeFirstOrThrow()
     const count = (kind: Finding['kind']) => findings.filter((finding) => finding.kind === kind).length
@@ -175,20 +182,25 @@ function sweepAgainAndAgain({ ports }: System): { stop(): Promise<void> } {
   }
 }
 
-/** Whether everything has come to rest in time: nothing waits anywhere, twice in a row. */
-async function drain({ db, forge }: System, sender: Sender, seconds: number): Promise<boolean> {
-  const end = performance.now() + seconds * 1_000
-  for (let quiet = 0; performance.now() < end; await sleep(500)) {
-    const { deliveries_pending, unsent } = await db.selectFrom('accounting').selectAll().executeTakeFirstOrThrow()
+/** Whether everything comes to rest: nothing waits anywhere, three times in a row. Given up when nothing moves any more. */
+async function drain({ db, forge }: System, idle: () => boolean, stillSeconds: number): Promise<boolean> {
+  let [quiet, last, moved] = [0, '', performance.now()]
+  // Whatever goes round in circles moves for ever.
+  const end = performance.now() + 10 * stillSeconds * 1_000
+  for (; performance.now() < Math.min(end, moved + stillSeconds * 1_000); await sleep(500)) {
+    const accounting = await db.selectFrom('accounting').selectAll().executeTakeFirstOrThrow()
     const active = await db
       .selectFrom('runs')
-      .select('id')
+      .select(['id', 'version'])
       .where('state', 'not in', ['refused', 'succeeded', 'failed', 'cancelled'])
       .execute()
     const behind = await db.selectFrom('comments').select('run_id').whereRef('wanted', '>', 'done').execute()
+    const { deliveries_pending, unsent } = accounting
     const held = deliveries_pending + unsent + active.length + behind.length + (await forge.pending())
-    quiet = held === 0 && sender.idle() ? quiet + 1 : 0
+    quiet = held === 0 && idle() ? quiet + 1 : 0
     if (quiet === 3) return true
+    const now = JSON.stringify([accounting, active, behind])
+    if (now !== last) [last, moved] = [now, performance.now()]
   }
   return false
 }

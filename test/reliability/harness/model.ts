@@ -1,4 +1,5 @@
 import type { ForgeEntry } from './forge.ts'
+import { keyOf, type OpenedIssue } from './reviewers.ts'
 
 /** What one issue has to have led to in the end. */
 export interface Expected {
@@ -11,6 +12,8 @@ export interface Expected {
   /** Label events of people who may ask, and of all: there is never a run, or a request that was refused, more than that. */
   readonly asked: number
   readonly labelled: number
+  /** Revisions that were asked for: as many commits more on its pull request, and runs besides those of labels. */
+  readonly revisions: number
 }
 
 /** People who may ask for work. */
@@ -33,11 +36,20 @@ interface Issue {
 
 /**
  * The sequential reference model: what people did on the forge, one after the other as the forge's own ledger has it, and
- * nothing else. Up to entry `settledAt` no delivery had been sent, so what counts is where that left the issue.
+ * nothing else but how the issue's runs were answered. Up to entry `settledAt` no delivery had been sent, so what counts is where that left the issue.
  */
-export function expectations(ledger: readonly ForgeEntry[], settledAt: number): readonly Expected[] {
+export function expectations(
+  ledger: readonly ForgeEntry[],
+  settledAt: number,
+  opened: readonly OpenedIssue[],
+  revisions: ReadonlyMap<string, number>,
+): readonly Expected[] {
+  const ended = new Set(opened.filter(isEnded).map(keyOf))
+
   const issues = new Map<string, Issue>()
-  const ofPeople = ledger.filter(({ login, kind }) => kind === 'issue.created' || /^(maria|theo)$/.test(login ?? ''))
+  const ofPeople = ledger.filter(
+    ({ login, kind }) => kind === 'issue.created' || /^(maria|theo|walt)$/.test(login ?? ''),
+  )
   for (const { seq, kind, repo = '', number = 0, label, login = '' } of ofPeople) {
     const key = `${repo}#${number}`
     const issue = issues.get(key) ?? {
@@ -72,8 +84,13 @@ export function expectations(ledger: readonly ForgeEntry[], settledAt: number): 
   return [...issues].map(([key, issue]) => {
     const { repository, number, asked, labelled, settled, late } = issue
     const least = (settled && !late.taken) || (late.asked > 0 && isWanted(issue)) ? 1 : 0
-    return { issue: key, repository, number, asked, labelled, pulls: [least, (settled ? 1 : 0) + late.asked] as const }
+    const most = (settled ? 1 : 0) + late.asked
+    const pulls = ended.has(key) ? ([0, 0] as const) : ([least, most] as const)
+    return { issue: key, repository, number, asked, labelled, pulls, revisions: revisions.get(key) ?? 0 }
   })
 }
+
+/** What nobody lets pass never gets a pull request. */
+const isEnded = ({ script }: OpenedIssue) => script.isGated && (script.answer === 'deny' || script.answer === 'expire')
 
 const isWanted = ({ open, labelledBy }: Issue) => open && MAY_ASK.has(labelledBy ?? '')

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { killAgent, killSupervisor } from './agents.ts'
 import type { Child } from './child.ts'
 import type { DatabaseServer } from './database.ts'
 import type { Replica } from './fleet.ts'
 import type { HarnessForge } from './forge.ts'
+import type { System } from './system.ts'
 import type { Wire, WireFault } from './wire.ts'
 
 /** What can go wrong, and is to. */
@@ -12,6 +14,7 @@ export interface Targets {
   readonly database: DatabaseServer
   readonly wire: Wire
   readonly forge: HarnessForge
+  readonly jobs: System['jobs']
 }
 
 /** Breaks things one after the other until it is told to stop; then everything is whole again. */
@@ -33,7 +36,7 @@ export interface Mischief {
 
 /** Starts it: one fault after the other, drawn from the random numbers. */
 export function startMonkey(targets: Targets, { random, only, pauseMs, say }: Mischief): Monkey {
-  const { fleet, broker, database, wire, forge } = targets
+  const { fleet, broker, database, wire, forge, jobs } = targets
   const counts = new Map<string, number>()
   const between = (least: number, most: number) => least + random() * (most - least)
   const anyone = () => fleet[Math.floor(random() * fleet.length)]!
@@ -56,6 +59,8 @@ export function startMonkey(targets: Targets, { random, only, pauseMs, say }: Mi
   }
   const all: readonly (readonly [weight: number, kind: string, act: () => Promise<unknown>])[] = [
     [80, 'kill', kill],
+    [10, 'agent killed', async () => killAgent(jobs(), random)],
+    [8, 'supervisor killed', async () => killSupervisor(jobs(), random)],
     [10, 'broker killed', () => broker.kill()],
     [6, 'database stopped', () => away('fast')],
     [6, 'database crashed', () => away('immediate')],

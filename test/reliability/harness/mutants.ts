@@ -16,7 +16,7 @@ export interface HarnessMutant {
 }
 
 /** How long a history is in which the loss of a guard shows. */
-export const SHORT = { deliveries: 250, seconds: 20, drainSeconds: 30, replicas: 1, pauseMs: 300 }
+export const SHORT = { deliveries: 250, seconds: 20, stillSeconds: 30, replicas: 1, pauseMs: 300 }
 
 /** Guards without which a short history has to go wrong; the first two need no faults. */
 export const mutants: readonly HarnessMutant[] = [

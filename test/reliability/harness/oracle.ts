@@ -25,6 +25,8 @@ export async function judge(
     ...(await pullsAreAsked(forge, db, expected)),
     ...(await commentsAreOne(forge, db, expected)),
     ...(await jobsAreOne(db, jobs())),
+    ...(await limitsAreKept(forge)),
+    ...(await revisionsAreCommits(forge, db, expected)),
   ]
 }
 
@@ -128,15 +130,17 @@ async function pullsAreAsked(forge: System['forge'], db: Db, expected: readonly 
   const tell = (issue: string) => JSON.stringify(ofIssue(issue).map(({ id, state, reason }) => ({ id, state, reason })))
   return [
     ...orphans.map((pull) => doubled(`pull request ${pull}: no run of ours made it`)),
-    ...expected.flatMap(({ issue, pulls: [least, most], asked, labelled }) => {
+    ...expected.flatMap(({ issue, pulls: [least, most], asked, labelled, revisions }) => {
       const count = perIssue.get(issue) ?? 0
       const own = ofIssue(issue)
       const started = own.filter(({ state }) => state !== 'refused').length
       return [
         ...(count < least ? [lost(`${issue}: ${count} pull requests, at least ${least}; ${tell(issue)}`)] : []),
         ...(count > most ? [doubled(`${issue}: ${count} pull requests, at most ${most}; ${tell(issue)}`)] : []),
-        ...(started > asked ? [doubled(`${issue}: ${started} runs for ${asked} label events; ${tell(issue)}`)] : []),
-        ...(own.length > labelled
+        ...(started > asked + revisions
+          ? [doubled(`${issue}: ${started} runs for ${asked} label events; ${tell(issue)}`)]
+          : []),
+        ...(own.length > labelled + revisions
           ? [doubled(`${issue}: ${own.length} requests or runs for ${labelled} label events; ${tell(issue)}`)]
           : []),
         ...own.flatMap(({ id, state, reason }) =>
@@ -150,7 +154,9 @@ async function pullsAreAsked(forge: System['forge'], db: Db, expected: readonly 
 /** Service comments: one for each run that has something to say, never two. */
 async function commentsAreOne(forge: System['forge'], db: Db, expected: readonly Expected[]): Promise<Finding[]> {
   const removed = new Set((await forge.ledger('comment.deleted')).map(({ id }) => id))
-  const there = (await forge.ledger('comment.created')).filter(({ id }) => !removed.has(id))
+  const there = (await forge.ledger('comment.created')).filter(
+    ({ id, firstLine }) => !removed.has(id) && firstLine?.includes('codex-k8s:run:'),
+  )
   const markers: string[] = []
   for (const { repository, number } of expected) {
     if (!there.some((comment) => comment.repo === repository && comment.number === number)) continue
@@ -176,6 +182,35 @@ async function jobsAreOne(db: Db, jobs: ReturnType<System['jobs']>): Promise<Fin
     ...(count > 1 ? [doubled(`attempt ${key}: ${count} processes`)] : []),
     ...(known.has(key) ? [] : [doubled(`attempt ${key}: a process without an attempt`)]),
   ])
+}
+
+/** The forge counted, by its own clock, and never had to refuse us (F14). */
+async function limitsAreKept(forge: System['forge']): Promise<Finding[]> {
+  const violated = await forge.ledger('limit.violated')
+  return violated.map((entry) => wrong(`a limit of the forge: ${String(entry['violated'])}`))
+}
+
+/** A revision is one commit more on the pull request that was there. */
+async function revisionsAreCommits(forge: System['forge'], db: Db, expected: readonly Expected[]): Promise<Finding[]> {
+  const found: Finding[] = []
+  for (const { issue, repository, number, revisions } of expected) {
+    if (revisions === 0) continue
+    const change = await db
+      .selectFrom('changes')
+      .innerJoin('runs', 'runs.change_id', 'changes.id')
+      .innerJoin('projects', 'projects.id', 'runs.project_id')
+      .select('pull_number')
+      .where('full_name', '=', repository)
+      .where('subject_number', '=', number)
+      .where('pull_number', 'is not', null)
+      .executeTakeFirstOrThrow()
+    const path = `/repos/${repository}/pulls/${change.pull_number}/commits?per_page=100`
+    const { length } = (await forge.person('maria', 'GET', path)) as object[]
+    const says = `${issue}: ${length} commits for a run and ${revisions} revisions`
+    if (length < 1 + revisions) found.push(lost(says))
+    if (length > 1 + revisions) found.push(doubled(says))
+  }
+  return found
 }
 
 function countBy(keys: readonly string[]): Map<string, number> {

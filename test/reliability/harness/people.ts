@@ -2,27 +2,31 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { HarnessForge } from './forge.ts'
 import type { Act, IssueScript } from './history.ts'
 import type { Mailbox } from './mailbox.ts'
+import type { OpenedIssue } from './reviewers.ts'
 
 /** What a person does while we are at work, milliseconds after the first delivery was sent. */
 export type Late = { readonly atMs: number; readonly act: () => Promise<void> }
 
-/** Does what people do before anything is delivered; returns what they do later. */
+/** Does what people do before anything is delivered; returns the issues, and what they do later. */
 export async function prepare(
   issues: readonly IssueScript[],
   forge: HarnessForge,
   mailbox: Mailbox,
   seconds: number,
-): Promise<Late[]> {
+): Promise<{ readonly opened: readonly OpenedIssue[]; readonly late: readonly Late[] }> {
   const late: Late[] = []
+  const opened: OpenedIssue[] = []
   for (const script of issues) {
     const atMs = script.begins * seconds * 1_000
     mailbox.delay(atMs)
-    const path = `/repos/${forge.repositories[script.repository]?.fullName}/issues`
+    const repository = forge.repositories[script.repository]?.fullName ?? ''
+    const path = `/repos/${repository}/issues`
     const { number } = (await forge.person('maria', 'POST', path, {
       title: 'Say hello',
       body: 'The program should say hello.',
       ...(script.openedWithLabel && { labels: ['run:dev'] }),
     })) as { number: number }
+    opened.push({ script, repository, number })
     const act = (what: Act) => perform(forge, script, `${path}/${number}`, what)
     for (const what of script.acts) await act(what)
     while ((await forge.pending()) > 0) await sleep(5)
@@ -30,7 +34,7 @@ export async function prepare(
     for (const { act: what, afterMs } of script.late) late.push({ atMs: (at += afterMs), act: () => act(what) })
   }
   mailbox.delay(0)
-  return late
+  return { opened, late }
 }
 
 async function perform(forge: HarnessForge, { who }: IssueScript, path: string, act: Act): Promise<void> {

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { play, type Outcome } from './harness.ts'
 import { mutants, SHORT } from './mutants.ts'
 
-// npm run harness -- --deliveries N --seed S --minutes M [--replicas R] [--no-faults] [--mutants] [--verbose]
+// npm run harness -- --deliveries N --seed S --minutes M [--replicas R] [--gated] [--no-faults] [--mutants] [--verbose]
 // Plays a generated history under faults and prints one table; ends with 1 if anything was lost, doubled or wrong. With
 // --mutants it plays a short history for each guard that is taken away, and ends with 1 if the loss of one goes unnoticed.
 
@@ -12,6 +12,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
     minutes: { type: 'string', default: '1' },
     replicas: { type: 'string', default: '2' },
+    gated: { type: 'boolean', default: false },
     'no-faults': { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
@@ -30,6 +31,7 @@ async function playOnce(): Promise<boolean> {
     seed,
     seconds: Number(values.minutes) * 60,
     replicas: Number(values.replicas),
+    isGated: values.gated,
     ...(values['no-faults'] && { faults: [] }),
     say,
     ...log,

@@ -6,12 +6,14 @@ import { sql } from 'kysely'
 import { freePort } from '../../../deploy/local/free-port.ts'
 import { createLogins, withLogin } from '../../../deploy/local/logins.ts'
 import { connect, type Db } from '#shared/db/connect.ts'
-import { UNLIMITED, type EditedFile } from '../../support/edited-source.ts'
+import type { Gates } from '#shared/workflow/gates.ts'
+import { paced, type EditedFile } from '../../support/edited-source.ts'
+import type { StartedJob } from './agents.ts'
 import { bundleFunctions } from './bundles.ts'
 import { startChild, type Child } from './child.ts'
 import { startDatabase, type DatabaseServer } from './database.ts'
 import { choosePorts, startFleet, type Ports, type Replica } from './fleet.ts'
-import { startHarnessForge, type HarnessForge } from './forge.ts'
+import { SPEED, startHarnessForge, type HarnessForge } from './forge.ts'
 import { startWire, type Wire } from './wire.ts'
 
 const root = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
@@ -20,6 +22,8 @@ const root = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.
 export interface SystemOptions {
   readonly seed: number
   readonly repositories: number
+  /** Whether every run waits for somebody else's approval. */
+  readonly isGated: boolean
   /** Replicas of each function. */
   readonly replicas: number
   /** Source files that say something else. */
@@ -45,8 +49,20 @@ export interface System {
   /** Ids of the events that the broker has ever accepted. */
   accepted(): ReadonlySet<string>
   /** Processes of agents that really started. */
-  jobs(): readonly { readonly run: string; readonly attempt: number; readonly uid: string }[]
+  jobs(): readonly StartedJob[]
   close(): Promise<void>
+}
+
+/** Somebody else with write access, by comment, label or API. */
+const GATES: Gates = {
+  dev: {
+    users: [],
+    permission: 'write',
+    quorum: 1,
+    excludeRequester: true,
+    label: 'approve:dev',
+    expiresAfterSeconds: 3_600,
+  },
 }
 
 /** Starts database, forge, broker and functions. */
@@ -59,7 +75,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     for (const closer of closers.splice(0).toReversed()) await closer()
   }
   try {
-    const bundling = bundleFunctions(folder, [UNLIMITED, ...options.edits])
+    const bundling = bundleFunctions(folder, [paced(SPEED), ...options.edits])
     // It is waited for further down, where its failure is told.
     bundling.catch(() => {})
     const database = await startDatabase(join(folder, 'database'))
@@ -109,11 +125,12 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         forge: { url: forge.url, authDir: forge.authDir },
         secretsDir: join(folder, 'secrets'),
         model: { url: 'http://127.0.0.1:9', key: 'nobody-asks-the-model-here', names: [] },
+        ...(options.isGated && { gates: GATES }),
         tokenKey: 'a key of the harness, long enough for anything',
         launcher: {
           directory: jobs,
           supervisor: root('functions/stage-dispatcher/supervise.ts'),
-          command: [root('test/support/stub-agent.ts')],
+          command: [root('test/reliability/harness/agent.ts')],
           env: { PATH: process.env['PATH'] ?? '', SANDBOX: 'none' },
         },
         logLevel: 'info',
@@ -132,8 +149,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       fleet,
       ports,
       accepted: () => new Set(lines(journal)),
-      jobs: () =>
-        lines(join(jobs, 'ledger.jsonl')).map((line) => JSON.parse(line) as ReturnType<System['jobs']>[number]),
+      jobs: () => lines(join(jobs, 'ledger.jsonl')).map((line) => JSON.parse(line) as StartedJob),
       close,
     }
   } catch (error) {
