@@ -35,7 +35,10 @@ const guards: readonly Guard[] = [
     guard: 'the relay claims with a lease',
     scenario: relayTwice,
     file: relay,
-    edits: [['and (lease_until is null or lease_until < now())', '']],
+    edits: [
+      ['and (seen.lease_until is null or seen.lease_until < now())', ''],
+      ['and (lease_until is null or lease_until < now())', ''],
+    ],
     fails: /posts of one row/,
   },
   {

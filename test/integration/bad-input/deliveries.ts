@@ -172,7 +172,7 @@ export function badDeliveries(good: Body): BadDelivery[] {
     quarantined('a text', '"x"', 'not_an_object'),
     quarantined('a number', '7', 'not_an_object'),
     quarantined('null', 'null', 'not_an_object'),
-    quarantined('UTF-16', Buffer.from(whole, 'utf16le'), 'unstorable_text'),
+    quarantined('UTF-16', Buffer.from(whole, 'utf16le'), 'not_json'),
     quarantined('latin1', Buffer.from(with_(title, '"\u00e9"'), 'latin1'), 'not_utf8'),
     quarantined(
       'an overlong NUL',
