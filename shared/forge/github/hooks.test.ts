@@ -53,7 +53,11 @@ test('who may not make hooks is told so', async () => {
 
 test('a repository is found by its name, as an App and as a machine user', async () => {
   const { github, machine, auth, repo } = await simulator()
-  expect(await findRepository(github, auth, repo.fullName)).toEqual(repo)
+  const permissions = { contents: 'write', issues: 'write', metadata: 'read', pull_requests: 'write' }
+  expect(await findRepository(github, auth, repo.fullName)).toEqual({
+    ...repo,
+    permissions: { ...permissions, repository_hooks: 'write' },
+  })
   expect(await findRepository(machine, { kind: 'token' }, repo.fullName)).toEqual({ ...repo, installationId: null })
   expect(await findRepository(github, auth, 'alice/nothing')).toBeUndefined()
   expect(await findRepository(machine, { kind: 'token' }, 'alice/nothing')).toBeUndefined()
