@@ -9,6 +9,7 @@ export interface Connected {
   readonly projectId: string
   readonly hookId: string
   readonly hookPath: string
+  readonly secretName: string
   readonly secret: string
 }
 
@@ -23,5 +24,5 @@ export async function connectRepository(
   await mkdir(secretsDir, { recursive: true, mode: 0o700 })
   await writeFile(join(secretsDir, secretName), secret, { mode: 0o600 })
   const { projectId, hookId } = await connectProject(db, 'local', repository, secretName)
-  return { projectId, hookId, hookPath: `/hooks/github/${hookId}`, secret }
+  return { projectId, hookId, hookPath: `/hooks/github/${hookId}`, secretName, secret }
 }

@@ -23,8 +23,8 @@ export async function deliveries(ground: Ground): Promise<Section> {
   const secretsDir = join(ground.folder, 'delivery-secrets')
   const repository = { instance: 'https://api.github.com', repositoryId: REPOSITORY_ID, fullName: 'Codertocat/Hello' }
   const connected = await connectRepository(db, secretsDir, { ...repository, installationId: null, ownActorId: '1' })
-  const id = connected.hookPath.split('/').at(-1) ?? ''
-  const hook = { id, path: connected.hookPath, secret: connected.secret, secretsDir, repositoryId: REPOSITORY_ID }
+  const { hookId: id, hookPath: path, secretName, secret } = connected
+  const hook = { id, path, secretName, secret, secretsDir, repositoryId: REPOSITORY_ID }
   const bodies = corpus(REPOSITORY_ID, connected.secret)
   const corpusFile = join(ground.folder, 'corpus.json')
   const sizes = writeCorpus(corpusFile, bodies)
@@ -36,6 +36,7 @@ export async function deliveries(ground: Ground): Promise<Section> {
     const options: LoadOptions = { url, corpus: corpusFile, ...load }
     const { ended } = await startChild(generator, { env: { LOAD: JSON.stringify(options) } })
     const result = JSON.parse(await ended) as LoadResult
+    if (result.accepted === 0) throw new Error(`${name} accepted nothing: ${JSON.stringify(result.refused)}`)
     const cpu = cpuSeconds(child.pid) - before[0]
     const run = {
       ...result,

@@ -15,6 +15,7 @@ export interface Receiver {
 export interface Hook {
   readonly id: string
   readonly path: string
+  readonly secretName: string
   readonly secret: string
   readonly secretsDir: string
   readonly repositoryId: string
@@ -37,7 +38,7 @@ export async function startReceivers(
     return { name, child, url: `${(child.ready?.[1] ?? '').replace('localhost', '127.0.0.1')}${path}` }
   }
   const ours = { PORT: '0', DATABASE_URL: databaseUrl, BROKER_URL: brokerUrl, SECRETS_DIR }
-  const memory = { SECRETS_DIR, SECRET_NAME: `hook-${hook.id}`, HOOK_ID: hook.id, REPOSITORY_ID: hook.repositoryId }
+  const memory = { SECRETS_DIR, SECRET_NAME: hook.secretName, HOOK_ID: hook.id, REPOSITORY_ID: hook.repositoryId }
   return [
     await start('webhook-gateway', await ground.bundleOf('webhook-gateway'), ours),
     await start('in-memory', await script('in-memory'), memory),
