@@ -59,6 +59,22 @@ describe('what is done in groups', () => {
     expect(await Promise.all([stuck, last])).toEqual(['done 1', 'done 3'])
   })
 
+  test('sets out again beside one that is stuck as soon as the other is done', async () => {
+    const { run, finish, sizes } = held()
+    const { add } = grouped({ run })
+    const stuck = add(1)
+    await eventually(() => sizes().length === 1, { what: 'the first group' })
+    const beside = add(2)
+    await eventually(() => sizes().length === 2, { what: 'the second group', everyMs: 1 })
+    const last = add(3)
+    finish(1)
+    await beside
+    await eventually(() => sizes().length === 3, { what: 'the third group' })
+    finish(0)
+    finish(2)
+    expect(await Promise.all([stuck, last])).toEqual(['done 1', 'done 3'])
+  })
+
   test('fails together, and the next group is not part of it', async () => {
     const { groups, run, finish, sizes } = held()
     const { add } = grouped({ run })

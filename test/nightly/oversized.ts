@@ -5,9 +5,9 @@ import type { Gateway, Verdict } from './gateway.ts'
 
 const MIB = 1024 * 1024
 
-/** Largest body that is taken, bytes; and what may be read beyond it: 64 KiB are one read, and some are queued on their way. */
+/** Largest body that is taken, bytes; and what may be read beyond it: one read. */
 const LIMIT = 25 * MIB
-const SLACK = 256 * 1024
+const SLACK = 64 * 1024
 
 /** How much the process may grow by whatever is sent to it, bytes. */
 const GROWTH = 64 * MIB
