@@ -92,11 +92,19 @@ async function loadBundles(folder: string): Promise<Image[]> {
   return images
 }
 
+/** What brings an image to the cluster: the command that the variable names, else that of the test cluster beside us. */
+export function loader(variable: string, beside: string): readonly string[] {
+  const own = process.env[variable]?.split(' ').filter(Boolean)
+  const command = own ?? (existsSync(besides) ? [besides, beside] : [])
+  if (command.length === 0) throw new Error(`${variable} is not set: nothing can bring images to the cluster`)
+  return command
+}
+
 /** Makes one image: `NAME:TAG`, the folder that lies at /app, and its entry point as JSON. */
-export async function load(args: readonly string[]): Promise<void> {
-  const own = process.env['IMAGE_LOADER']?.split(' ').filter(Boolean)
-  const command = own ?? (existsSync(besides) ? [besides, 'node-image'] : undefined)
-  if (command === undefined) throw new Error('IMAGE_LOADER is not set: nothing can bring images to the cluster')
+export async function load(
+  args: readonly string[],
+  command: readonly string[] = loader('IMAGE_LOADER', 'node-image'),
+): Promise<void> {
   await call(command, args)
 }
 
