@@ -15,6 +15,19 @@ export interface Writer {
   emit(emission: Emission): Promise<void>
 }
 
+/** One transaction that a producer writes in. `written` are the outbox rows of what it said, to be relayed after it. */
+export function writeAs<T>(
+  db: Db,
+  producer: string,
+  work: (writer: Writer) => Promise<T>,
+): Promise<{ readonly result: T; readonly written: readonly string[] }> {
+  return transaction(db, async (tx) => {
+    const written: string[] = []
+    const result = await work({ tx, emit: async (emission) => void written.push(await emit(tx, producer, emission)) })
+    return { result, written }
+  })
+}
+
 /**
  * What became of an event. `write` runs in the one transaction that also settles the delivery; a world that moved since
  * the handler looked is a `RetryLater` of 0 seconds thrown there, and the handler looks again.
@@ -105,8 +118,8 @@ async function settle(
   outboxId: string,
   { outcome, write, written: before = [] }: Settlement,
 ): Promise<Delivery> {
-  return transaction(db, async (tx) => {
-    const written = [...before]
+  const { result, written } = await writeAs(db, consumer, async (writer) => {
+    const { tx } = writer
     const own = await tx
       .selectFrom('deliveries')
       .select('state')
@@ -114,8 +127,8 @@ async function settle(
       .where('consumer', '=', consumer)
       .forUpdate()
       .executeTakeFirstOrThrow()
-    if (own.state !== 'pending') return { outcome: `already ${own.state}`, written }
-    await write?.({ tx, emit: async (emission) => void written.push(await emit(tx, consumer, emission)) })
+    if (own.state !== 'pending') return `already ${own.state}`
+    await write?.(writer)
     await tx
       .updateTable('deliveries')
       .set({
@@ -128,8 +141,9 @@ async function settle(
       .where('consumer', '=', consumer)
       .execute()
     crashPoint('handle.before-commit', consumer)
-    return { outcome, written }
+    return outcome
   })
+  return { outcome: result, written: [...before, ...written] }
 }
 
 /**

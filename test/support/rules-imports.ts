@@ -95,6 +95,7 @@ const alone: Readonly<Record<string, string>> = {
   'shared/db/transaction.ts#unrefused': 'the other half of transaction, for what is one statement',
   'shared/outbox/write.ts#emitBeside': 'emit for many at once; only the webhook gateway has many',
   'shared/outbox/write.ts#LEASE_SECONDS': 'one length for leases that rows begin with and leases that are claimed',
+  'shared/project/connect.ts#addProject': 'the other half of connectProject, for a hook whose secret is not there yet',
   'shared/run/retry.ts#retryKey': 'the other half of retryOf',
   'shared/outbox/deliver.ts#lookAgain': 'the protocol; a decision that a person sends is written like a delivery',
   'shared/outbox/overdue.ts#deliverOverdue': 'the protocol; the edge of every consumer calls it',
