@@ -52,17 +52,24 @@ export interface Delivery {
 /** How often a handler looks again at a world that moved while it decided. */
 const LOOKS = 5
 
+/** A consumer's row. `hasFailed`: it said itself that it cannot handle the event, or failed at it, and nobody put the row back. */
+export interface Found {
+  readonly outboxId: string
+  readonly state: string
+  readonly traceparent: string | null
+  readonly hasFailed: boolean
+}
+
 /** The consumer's own row for a posted event, or undefined for an event that nobody here wrote. */
-export async function findDelivery(
-  db: Db,
-  consumer: Consumer,
-  ref: EventRef,
-): Promise<{ outboxId: string; state: string; traceparent: string | null } | undefined> {
+export async function findDelivery(db: Db, consumer: Consumer, ref: EventRef): Promise<Found | undefined> {
   const row = await db
     .selectFrom('deliveries')
     .innerJoin('outbox', 'outbox.id', 'deliveries.outbox_id')
     .select(['outbox.id as outboxId', 'deliveries.state'])
-    .select(sql<string | null>`outbox.event #>> '{extensions,traceparent}'`.as('traceparent'))
+    .select([
+      sql<string | null>`outbox.event #>> '{extensions,traceparent}'`.as('traceparent'),
+      sql<boolean>`deliveries.error is not null`.as('hasFailed'),
+    ])
     .where('outbox.source', '=', ref.source)
     .where('outbox.event_id', '=', ref.id)
     .where('deliveries.consumer', '=', consumer)
@@ -144,6 +151,17 @@ async function settle(
     return outcome
   })
   return { outcome: result, written: [...before, ...written] }
+}
+
+/** Keeps with a pending row that its consumer failed at it: of whoever says so later this is believed, and nothing else. */
+export async function noteFailure(db: Db, consumer: Consumer, outboxId: string, code: string): Promise<void> {
+  await db
+    .updateTable('deliveries')
+    .set({ error: JSON.stringify({ code }) })
+    .where('outbox_id', '=', outboxId)
+    .where('consumer', '=', consumer)
+    .where('state', '=', 'pending')
+    .execute()
 }
 
 /**

@@ -87,7 +87,7 @@ function layerOf(path: string): string {
 const alone: Readonly<Record<string, string>> = {
   'shared/db/logins.ts#roles': 'the other half of ensureLogins, for the command that tries the logins it made',
   'shared/crash-point.ts#armCrashPoint': 'the other half of crashPoint, for the process that tests kill',
-  'shared/outbox/overdue.ts#putOff': 'the protocol; the dead-letter sink ends there',
+  'shared/outbox/deliver.ts#noteFailure': 'the protocol; the edge of every consumer calls it',
   'shared/edge/request-listener.ts#requestListener': 'a part of serve that is loaded after a start',
   'shared/edge/serve.ts#listen': 'serve is made of it; one machine runs all functions in one process',
   'shared/events/subscriptions.ts#consumersOf': 'the rule of the table, beside it',
