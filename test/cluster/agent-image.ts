@@ -21,7 +21,8 @@ export async function loadStubAgent(folder: string): Promise<string> {
   writeFileSync(join(image, 'package.json'), '{ "type": "module" }\n')
   writeFileSync(join(image, 'runner', 'package.json'), '{ "type": "module" }\n')
   mkdirSync(join(image, 'codex'), { recursive: true })
-  const digest = createHash('sha256').update(process.version).update(readFileSync(main)).digest('hex').slice(0, 12)
+  const contents = [main, join(image, 'install.js')].map((file) => readFileSync(file))
+  const digest = createHash('sha256').update(process.version).update(Buffer.concat(contents)).digest('hex').slice(0, 12)
   for (const file of nodeFiles()) {
     mkdirSync(join(folder, dirname(file)), { recursive: true })
     copyFileSync(file, join(folder, file))

@@ -19,6 +19,12 @@ export interface Resource {
     readonly phase?: string
     readonly url?: string
     readonly addresses?: readonly { readonly type: string; readonly address: string }[]
+    /** Of a node. */
+    readonly images?: readonly { readonly names: readonly string[] }[]
+    /** Of a pod. */
+    readonly containerStatuses?: readonly {
+      readonly state: Readonly<Partial<Record<'waiting' | 'terminated', { readonly reason: string }>>>
+    }[]
     readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[]
   }
 }

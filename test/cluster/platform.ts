@@ -108,28 +108,34 @@ export async function apply(resources: readonly Resource[], ...more: readonly st
   return kubectl(args, resources.map((resource) => JSON.stringify(resource)).join('\n---\n'))
 }
 
+/** Every namespace of an installation of the tests, and what is tried from elsewhere. */
+const NAMESPACES = [NAMESPACE, RUNS_NAMESPACE, STRANGER_NAMESPACE]
+
 /**
- * Removes both namespaces and waits until they are gone. Pods first, and without their grace: a namespace that goes while
- * pods are ending is looked at again only after half of the longest grace, and a gateway has 600 s.
+ * Removes namespaces, the first with functions in it, and waits until they are gone. Pods first, and without their grace: a
+ * namespace that goes while pods are ending is looked at again only after half of the longest grace, and a gateway has 600 s.
  */
-export async function removeNamespaces(): Promise<void> {
-  const all = ['--namespace', NAMESPACE, '--all', '--ignore-not-found']
+export async function removeNamespaces(namespaces: readonly string[] = NAMESPACES): Promise<void> {
+  const [platform = ''] = namespaces
+  const all = ['--namespace', platform, '--all', '--ignore-not-found']
   for (const kind of ['trigger,pingsource', 'broker', 'ksvc']) {
     // Knative's webhooks are asked about each, and are away now and then on a busy machine.
     const remove = async () => (await kubectl(['delete', kind, ...all, '--timeout', '60s'])) || 'nothing'
     await eventually(remove, { what: `each ${kind} to go`, timeoutMs: 120_000, everyMs: 1_000 })
   }
-  await eventually(async () => (await list('deployments', NAMESPACE, ...OF_FUNCTIONS)).length === 0, {
+  await eventually(async () => (await list('deployments', platform, ...OF_FUNCTIONS)).length === 0, {
     what: 'the functions to go',
     timeoutMs: 60_000,
     everyMs: 500,
   })
-  for (const namespace of [NAMESPACE, RUNS_NAMESPACE, STRANGER_NAMESPACE]) {
-    await kubectl(['delete', 'jobs', '--namespace', namespace, '--all', '--cascade=orphan', '--ignore-not-found'])
-    const now = ['--grace-period', '0', '--force', '--timeout', '60s']
-    await kubectl(['delete', 'pods', '--namespace', namespace, '--all', '--ignore-not-found', ...now])
-    await kubectl(['delete', 'namespace', namespace, '--ignore-not-found', '--timeout', '120s'])
-  }
+  await Promise.all(namespaces.map(removeWithPods))
+}
+
+async function removeWithPods(namespace: string): Promise<void> {
+  await kubectl(['delete', 'jobs', '--namespace', namespace, '--all', '--cascade=orphan', '--ignore-not-found'])
+  const now = ['--grace-period', '0', '--force', '--timeout', '60s']
+  await kubectl(['delete', 'pods', '--namespace', namespace, '--all', '--ignore-not-found', ...now])
+  await kubectl(['delete', 'namespace', namespace, '--ignore-not-found', '--timeout', '120s'])
 }
 
 /** Everything that explains why something did not happen. */
