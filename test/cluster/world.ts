@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { startForge } from '../../deploy/local/forge/server.ts'
 import { createLogins, withLogin } from '../../deploy/local/logins.ts'
 import { connect } from '#shared/db/connect.ts'
-import { connectProject } from '#shared/project/connect.ts'
+import { writeAs } from '#shared/outbox/deliver.ts'
+import { connectProject, hookPath } from '#shared/project/connect.ts'
 import { migrate } from '#shared/db/migrate.ts'
 import { startDatabase } from './database.ts'
 import { freePort, hostAddress } from './host.ts'
@@ -124,8 +125,9 @@ async function connectAll(databaseUrl: string, forgeUrl: string, secret: string)
         ownActorId: String(bot.id),
         maxActive: 50,
       }
-      const { projectId, hookId } = await connectProject(db, 'cluster-test', project, HOOK_SECRET)
-      connected.push([name, { fullName, projectId, hookId, hookPath: `/hooks/github/${hookId}`, secret }])
+      const { result } = await writeAs(db, 'cluster-test', (writer) => connectProject(writer, project, [HOOK_SECRET]))
+      const { projectId, hookId } = result
+      connected.push([name, { fullName, projectId, hookId, hookPath: hookPath(hookId), secret }])
     }
     return Object.fromEntries(connected) as Record<RepositoryName, Repository>
   } finally {
