@@ -10,8 +10,7 @@ import { migrate } from '#shared/db/migrate.ts'
 import type { ApprovalPolicy } from '#shared/job/bundle.ts'
 import { prepareAgents } from './agent-place.ts'
 import { startBroker } from './broker/broker.ts'
-import { writeAs } from '#shared/outbox/deliver.ts'
-import { disconnectProject } from '#shared/project/connect.ts'
+import { disconnectProjects } from '#shared/project/connect.ts'
 import { freePort } from './free-port.ts'
 import { startProcesses } from './function-processes.ts'
 import { FUNCTIONS, localUrl, startFunctions, type FunctionName, type FunctionsOptions } from './functions.ts'
@@ -99,8 +98,7 @@ export async function startStack(
     const db = connect(database.url, { name: 'local' })
     closers.push(() => db.destroy())
     // The forge of an earlier start is gone, and its repositories with it.
-    for (const { id } of await db.selectFrom('projects').select('id').where('state', '=', 'connected').execute())
-      await writeAs(db, 'local', (writer) => disconnectProject(writer, id))
+    await disconnectProjects(db, 'local')
 
     const forge = await startForge(
       options.port === 0 ? await freePort() : options.port,

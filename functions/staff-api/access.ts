@@ -2,9 +2,9 @@ import { sql } from 'kysely'
 import { crashPoint } from '#shared/crash-point.ts'
 import type { Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
-import type { Tx } from '#shared/db/transaction.ts'
+import { transaction, type Tx } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
-import { writeAs, type Writer } from '#shared/outbox/deliver.ts'
+import { emit } from '#shared/outbox/write.ts'
 import type { Held } from './decide.ts'
 import { badCursor, notFound, recordAct, type Clients, type Operations } from './handler.ts'
 import { ByTime, iso, page, readCursor } from './page.ts'
@@ -57,8 +57,7 @@ export function accessOperations({
         const known = await db.selectFrom('projects').select('id').where('id', '=', project).executeTakeFirst()
         if (known === undefined) return notFound
       }
-      const { result, written } = await writeAs(db, 'staff-api', async (writer) => {
-        const { tx } = writer
+      const { grant, written } = await transaction(db, async (tx) => {
         // One at a time: the role that somebody has here is taken away and the new one given together.
         await sql`select pg_advisory_xact_lock(7236421)`.execute(tx)
         const before = await tx
@@ -69,50 +68,49 @@ export function accessOperations({
           .where('project_id', 'is not distinct from', project)
           .where('revoked_at', 'is', null)
           .executeTakeFirst()
-        if (before?.role === role) return before
+        if (before?.role === role) return { grant: before, written: [] }
         const ended = before === undefined ? [] : [await revoke(tx, before.id, caller)]
         const made = await tx
           .insertInto('grants')
           .values({ kind, name, role, project_id: project, granted_by: caller.user })
           .returningAll()
           .executeTakeFirstOrThrow()
-        await sayGrants(writer, EVENT_TYPES.accessGranted, made, [...ended, made])
-        await recordAct(writer, caller, {
+        const said = await sayGrants(tx, EVENT_TYPES.accessGranted, made, [...ended, made])
+        const act = await recordAct(tx, caller, {
           action: 'access.granted',
           subject: `grants/${made.id}`,
           more: { kind, name, role, project },
         })
         crashPoint('staff.before-grant-commit')
-        return made
+        return { grant: made, written: [said, act] }
       })
       crashPoint('staff.after-grant-commit')
       await relay.after(written)
-      return { grant: grantOf(result), changed: written.length > 0 }
+      return { grant: grantOf(grant), changed: written.length > 0 }
     },
 
     async revokeGrant({ caller, path }) {
-      const { result, written } = await writeAs(db, 'staff-api', async (writer) => {
-        const { tx } = writer
+      const { grant, written } = await transaction(db, async (tx) => {
         const before = await tx
           .selectFrom('grants')
           .selectAll()
           .where('id', '=', path.grant)
           .forUpdate()
           .executeTakeFirst()
-        if (before === undefined || before.revoked_at !== null) return before
+        if (before === undefined || before.revoked_at !== null) return { grant: before, written: [] }
         const ended = await revoke(tx, before.id, caller)
-        await sayGrants(writer, EVENT_TYPES.accessRevoked, ended, [ended])
+        const said = await sayGrants(tx, EVENT_TYPES.accessRevoked, ended, [ended])
         const { kind, name, role } = ended
-        await recordAct(writer, caller, {
+        const act = await recordAct(tx, caller, {
           action: 'access.revoked',
           subject: `grants/${ended.id}`,
           more: { kind, name, role },
         })
-        return ended
+        return { grant: ended, written: [said, act] }
       })
-      if (result === undefined) return notFound
+      if (grant === undefined) return notFound
       await relay.after(written)
-      return { grant: grantOf(result), changed: written.length > 0 }
+      return { grant: grantOf(grant), changed: written.length > 0 }
     },
   }
 }
@@ -127,12 +125,12 @@ function revoke(tx: Tx, id: string, { user }: Caller): Promise<Row<'grants'>> {
 }
 
 function sayGrants(
-  { emit }: Writer,
+  tx: Tx,
   type: (typeof EVENT_TYPES)['accessGranted' | 'accessRevoked'],
   grant: Row<'grants'>,
   rows: readonly Row<'grants'>[],
-): Promise<void> {
-  return emit({
+): Promise<string> {
+  return emit(tx, 'staff-api', {
     type,
     subject: `grants/${grant.id}`,
     extensions: { project: grant.project_id ?? undefined },

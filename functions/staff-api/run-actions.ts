@@ -2,9 +2,9 @@ import { sql } from 'kysely'
 import { crashPoint } from '#shared/crash-point.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { ACTIVE_STATES, type Row } from '#shared/db/schema.ts'
-import type { Tx } from '#shared/db/transaction.ts'
+import { transaction, type Tx } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
-import { writeAs, type Writer } from '#shared/outbox/deliver.ts'
+import { emit, type Emission } from '#shared/outbox/write.ts'
 import { retryKey } from '#shared/run/retry.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { endRun, lockRun } from '#shared/run/transition.ts'
@@ -18,10 +18,12 @@ const isActive = (state: string) => (ACTIVE_STATES as readonly string[]).include
 
 /** Cancels a run as a label that was taken off would: who works for it hears of it by the same event. */
 export async function cancelRun(db: Db, caller: Caller, runId: string, reason: string | undefined) {
-  const { result: verdict, written } = await writeAs(db, 'staff-api', async (writer) => {
-    const run = await lockRun(writer.tx, runId)
-    const decided = decideCancel(run.state, isActive(run.state))
-    if (decided !== 'cancel') return decided
+  const done = await transaction(db, async (tx) => {
+    const written: string[] = []
+    const run = await lockRun(tx, runId)
+    const verdict = decideCancel(run.state, isActive(run.state))
+    if (verdict !== 'cancel') return { verdict, written }
+    const writer = { tx, emit: async (emission: Emission) => void written.push(await emit(tx, 'staff-api', emission)) }
     await endRun(writer, runId, {
       state: 'cancelled',
       type: EVENT_TYPES.runCancelled,
@@ -29,12 +31,13 @@ export async function cancelRun(db: Db, caller: Caller, runId: string, reason: s
       // Said where everybody reads it, so without the name.
       ...(reason !== undefined && reason !== '' && { detail: reason }),
     })
-    await recordAct(writer, caller, { action: 'run.cancelled', subject: `runs/${runId}`, project: run.project_id })
+    const act = { action: 'run.cancelled', subject: `runs/${runId}`, project: run.project_id }
+    written.push(await recordAct(tx, caller, act))
     crashPoint('staff.before-cancel-commit')
-    return decided
+    return { verdict, written }
   })
   crashPoint('staff.after-cancel-commit')
-  return { verdict, written }
+  return done
 }
 
 /**
@@ -43,26 +46,25 @@ export async function cancelRun(db: Db, caller: Caller, runId: string, reason: s
  * issue before it starts; and with a gate it waits for an approval of its own.
  */
 export async function retryRun(db: Db, caller: Caller, runId: string) {
-  const { result, written } = await writeAs(db, 'staff-api', async (writer) => {
-    const { tx } = writer
+  const done = await transaction(db, async (tx) => {
     const failed = await lockRun(tx, runId)
     const before = await others(tx, failed).where('label_event_id', '=', retryKey(failed.id)).executeTakeFirst()
-    if (before !== undefined) return { verdict: 'before' as const, run: before.id }
+    if (before !== undefined) return { verdict: 'before' as const, run: before.id, written: [] }
     const verdict = await judge(tx, failed)
-    if (verdict !== 'retry') return { verdict, run: undefined }
-    const run = await repeat(writer, failed)
-    const subject = `runs/${failed.id}`
-    await recordAct(writer, caller, {
+    if (verdict !== 'retry') return { verdict, run: undefined, written: [] }
+    const { run, emission } = await repeat(tx, failed)
+    const act = {
       action: 'run.retried',
-      subject,
+      subject: `runs/${failed.id}`,
       project: failed.project_id,
       more: { run: run.id },
-    })
+    }
+    const written = [await emit(tx, 'staff-api', emission), await recordAct(tx, caller, act)]
     crashPoint('staff.before-retry-commit')
-    return { verdict, run: run.id }
+    return { verdict, run: run.id, written }
   })
   crashPoint('staff.after-retry-commit')
-  return { ...result, written }
+  return done
 }
 
 /** Runs of the same subject. */
@@ -95,7 +97,7 @@ async function judge(tx: Tx, failed: Row<'runs'>) {
   })
 }
 
-async function repeat({ tx, emit }: Writer, failed: Row<'runs'>): Promise<Row<'runs'>> {
+async function repeat(tx: Tx, failed: Row<'runs'>): Promise<{ run: Row<'runs'>; emission: Emission }> {
   const { manifest } = await tx
     .selectFrom('bundles')
     .select('manifest')
@@ -139,6 +141,5 @@ async function repeat({ tx, emit }: Writer, failed: Row<'runs'>): Promise<Row<'r
     ])
     .returningAll()
     .execute()
-  await emit(runEvent(start.type, run, { rows: { runs: [run], links } }))
-  return run
+  return { run, emission: runEvent(start.type, run, { rows: { runs: [run], links } }) }
 }

@@ -1,3 +1,4 @@
+import type { HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import type { Db } from '#shared/db/connect.ts'
 import { problem } from '#shared/edge/problem.ts'
@@ -28,13 +29,13 @@ export function create(
   { secretsDir, trustedProxies, wakes }: Config,
   { db, relay, log }: { db: Db; relay: Relay; log: Log },
 ): App {
-  const app = new Hono()
+  const app = new Hono<{ Bindings: HttpBindings }>()
   const storage = store(db)
   const wake = wakes && waker(wakes)
   const receive = webhookGateway({ storage, secrets: createSecrets(secretsDir), relay, log, wake })
 
   if (trustedProxies !== undefined) app.use(ROUTE, throttled(trustedProxies))
-  app.post(ROUTE, (c) => receive(c.req.param('hook'), c.req.raw))
+  app.post(ROUTE, (c) => receive(c.req.param('hook'), c.req.raw, c.env.incoming))
   app.all(ROUTE, () => refuse(405, 'method_not_allowed', 'Method not allowed', undefined, { allow: 'POST' }))
   app.notFound(() => refuse(404, 'not_found', 'Not found'))
   app.onError((error) => {

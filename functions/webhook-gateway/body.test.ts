@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { connect as openSocket, type Socket } from 'node:net'
 import { describe, expect, onTestFinished } from 'vitest'
-import { MAX_BODY_BYTES, readBody } from './body.ts'
+import { MAX_BODY_BYTES } from './body.ts'
 import {
   addHook,
   addProject,
@@ -57,25 +57,6 @@ describe('the size of a body', () => {
     expect(sockets.map(({ bytesRead }) => bytesRead)).toEqual([start.length])
   })
 
-  test('W11: a declared length above the limit pulls nothing from the body', async () => {
-    let pulls = 0
-    const body = new ReadableStream({ pull: () => void (pulls += 1) }, { highWaterMark: 0 })
-    const headers = { 'content-length': String(MAX_BODY_BYTES + 1) }
-    const result = await readBody(new Request('http://gateway', { method: 'POST', body, duplex: 'half', headers }))
-    expect([(result as Response).status, pulls]).toEqual([413, 0])
-  })
-
-  test('W11, W26: of a body without a length one chunk is pulled above the limit', async () => {
-    let pulled = 0
-    const pull = (controller: ReadableStreamDefaultController<Uint8Array>) => {
-      pulled += 65_536
-      controller.enqueue(new Uint8Array(65_536))
-    }
-    const body = new ReadableStream({ pull }, { highWaterMark: 0 })
-    const result = await readBody(new Request('http://gateway', { method: 'POST', body, duplex: 'half' }))
-    expect([(result as Response).status, pulled]).toEqual([413, MAX_BODY_BYTES + 65_536])
-  })
-
   test('W11: a body without a length is refused at the chunk that passes the limit', async ({ databaseUrl }) => {
     const gateway = await startGateway(databaseUrl)
     const start = head('nosuchhook', ['transfer-encoding: chunked'])
@@ -88,9 +69,9 @@ describe('the size of a body', () => {
     const start = head('nosuchhook', ['transfer-encoding: chunked'])
     await pour(gateway, start)
     expect(sockets).toHaveLength(1)
-    // Beyond the limit only what was on its way: a buffer of 64 KiB each in the socket, the request and the web stream.
-    const framing = start.length + (MAX_BODY_BYTES / 65_536 + 5) * 9
-    expect(sockets[0]?.bytesRead).toBeLessThanOrEqual(MAX_BODY_BYTES + 4 * 65_536 + framing)
+    // Beyond the limit only the read that passed it.
+    const framing = start.length + (MAX_BODY_BYTES / 65_536 + 2) * 9
+    expect(sockets[0]?.bytesRead).toBeLessThanOrEqual(MAX_BODY_BYTES + 65_536 + framing)
     expect(sockets[0]?.bytesRead).toBeGreaterThan(MAX_BODY_BYTES)
   })
 

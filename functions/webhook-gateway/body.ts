@@ -1,29 +1,42 @@
+import type { IncomingMessage } from 'node:http'
+import { linger } from '#shared/edge/linger.ts'
 import { refuse } from './headers.ts'
 
 /** Largest body, bytes: what GitHub itself sends at most. */
 export const MAX_BODY_BYTES = 25 * 1024 * 1024
 
-const tooLarge = () => refuse(413, 'body_too_large', 'Body too large')
+/** Refuses it, and reads no more of it: a paused request would still fill its buffer, and a finished one be emptied. */
+function tooLarge(incoming: IncomingMessage): Response {
+  const { socket } = incoming
+  incoming._read = () => {}
+  socket.pause()
+  socket.destroySoon = () => linger(socket)
+  return refuse(413, 'body_too_large', 'Body too large')
+}
 
 /**
  * The body, or the answer to one that is none: a declared length above the limit is refused with nothing read, an
- * undeclared one at the chunk that passes it. A declared length within it needs no counting: the parser takes no more.
+ * undeclared one at the read that passes it, after which the socket is read no more. It is taken from Node's request:
+ * a web stream in between reads ahead, and costs ten times as much.
  */
-export async function readBody(request: Request): Promise<Buffer | Response> {
-  const declared = request.headers.get('content-length')
-  if (Number(declared ?? 0) > MAX_BODY_BYTES) return tooLarge()
-  const chunks: Uint8Array[] = []
+export function readBody(incoming: IncomingMessage): Promise<Buffer | Response> {
+  if (Number(incoming.headers['content-length'] ?? 0) > MAX_BODY_BYTES) return Promise.resolve(tooLarge(incoming))
+  const chunks: Buffer[] = []
   let length = 0
-  try {
-    // Read at once it costs a tenth of what a web stream does.
-    if (declared !== null) return Buffer.from(await request.arrayBuffer())
-    for await (const chunk of request.body ?? []) {
-      length += chunk.length
-      if (length > MAX_BODY_BYTES) return tooLarge()
-      chunks.push(chunk)
+  return new Promise((resolve) => {
+    const end = (body: Buffer | Response) => {
+      incoming.removeListener('data', onData).removeListener('end', onEnd).removeListener('close', onClose)
+      resolve(body)
     }
-  } catch {
-    return refuse(400, 'incomplete_body', 'The body ended early')
-  }
-  return Buffer.concat(chunks, length)
+    const onData = (chunk: Buffer) => {
+      length += chunk.length
+      if (length <= MAX_BODY_BYTES) return void chunks.push(chunk)
+      end(tooLarge(incoming))
+    }
+    const onEnd = () => end(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length))
+    const onClose = () => end(refuse(400, 'incomplete_body', 'The body ended early'))
+    incoming.on('data', onData).once('end', onEnd).once('close', onClose)
+    // What went wrong is told by the end that is missing.
+    incoming.once('error', () => {})
+  })
 }

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { crashPoint } from '#shared/crash-point.ts'
 import { sha256 } from '#shared/digest.ts'
 import { problem } from '#shared/edge/problem.ts'
@@ -87,10 +88,10 @@ const unauthorized = () => problem({ status: 401, code: 'unauthorized', title: '
 
 /** Limits, signature, content, binding, decision, one transaction, relay, answer: in this order. */
 export function webhookGateway({ storage, secrets, relay, log, wake }: Deps) {
-  return async (hookId: string, request: Request): Promise<Response> => {
+  return async (hookId: string, request: Request, incoming: IncomingMessage): Promise<Response> => {
     const refusal = refusalOf(request.headers) ?? (storage.waitedMs() > SHED_MS ? overloaded() : undefined)
     if (refusal !== undefined) return refusal
-    const bytes = await readBody(request)
+    const bytes = await readBody(incoming)
     if (bytes instanceof Response) return bytes
 
     const hook = await inTime(storage.findHook(HOOK_ID.test(hookId) ? hookId : ''))

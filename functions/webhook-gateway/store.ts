@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { crashPoint } from '#shared/crash-point.ts'
-import type { Db } from '#shared/db/connect.ts'
+import { prepared, type Db } from '#shared/db/connect.ts'
 import { unrefused } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import { grouped } from '#shared/grouped.ts'
@@ -66,6 +66,7 @@ async function findHooks(db: Db, ids: readonly string[]): Promise<(Hook | undefi
       ),
     )
     .leftJoin('projects', 'projects.id', 'hooks.project_id')
+    .modifyFront(prepared)
     .select(['wanted.asked', 'hooks.id', 'hooks.instance', 'hooks.project_id', 'hooks.secret_name'])
     .select(['projects.repository_id', 'projects.state', 'projects.settings'])
     // By the database's clock: replicas agree on when a secret ends, and on when a delivery came.

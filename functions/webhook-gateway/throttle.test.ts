@@ -21,8 +21,13 @@ describe('W23 a sender of what is not authentic', () => {
     expect([refused.status, refused.json['code']]).toEqual([429, 'too_many_failures'])
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
     expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(10)
-    // The rest of the body never comes, and the answer does not wait for it.
-    const start = head(hook, ['x-forwarded-for: 9.9.9.9', 'content-length: 1000'])
+    // A small one does not cost the connection.
+    const small = (...headers: string[]) =>
+      `${head(hook, ['x-forwarded-for: 9.9.9.9', 'content-length: 2', ...headers])}{}`
+    const answers = await exchange(gateway.url, small() + small('connection: close'))
+    expect(answers.match(/HTTP\/1\.1 429 /g)).toHaveLength(2)
+    // The rest of a large body never comes, and the answer does not wait for it.
+    const start = head(hook, ['x-forwarded-for: 9.9.9.9', 'content-length: 100000'])
     expect(await exchange(gateway.url, start)).toMatch(/^HTTP\/1\.1 429 /)
   })
 

@@ -1,11 +1,14 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { MiddlewareHandler } from 'hono'
 import RateLimiterMemory from 'rate-limiter-flexible/lib/RateLimiterMemory.js'
-import { refuse } from './headers.ts'
+import { problem } from '#shared/edge/problem.ts'
 
 /** Deliveries that are not authentic, from one address within so many seconds, before the next are not even read. */
 const MOST = 50
 const SECONDS = 10
+
+/** A refused body up to this is thrown away to keep the connection, bytes: a flood of new ones costs several times as much. */
+const SMALL_BODY = 64 * 1024
 
 /**
  * Answers 429 to an address that keeps sending what is not authentic, before its body is read. An authentic delivery
@@ -24,9 +27,11 @@ export function throttled(trustedProxies: number): MiddlewareHandler<{ Bindings:
     const seen = await failures.get(address)
     if (seen !== null && seen.consumedPoints >= MOST) {
       const seconds = Math.max(1, Math.ceil(seen.msBeforeNext / 1_000))
-      return refuse(429, 'too_many_failures', 'Too many deliveries that are not authentic', undefined, {
-        'retry-after': String(seconds),
-      })
+      const isSmall = Number(c.req.header('content-length') ?? Infinity) <= SMALL_BODY
+      return problem(
+        { status: 429, code: 'too_many_failures', title: 'Too many deliveries that are not authentic' },
+        { 'retry-after': String(seconds), ...(!isSmall && { connection: 'close' }) },
+      )
     }
     await next()
     if (c.res.status === 401) await failures.penalty(address)

@@ -1,7 +1,8 @@
 import type { HttpBindings } from '@hono/node-server'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, STATUS_CODES, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Log } from '#shared/log.ts'
+import { linger } from '#shared/edge/linger.ts'
 import { flushSpans, isTracing } from '#shared/telemetry/trace.ts'
 
 /** A function's app: what answers requests and what has to be let go at the end. */
@@ -34,6 +35,13 @@ const DRAIN_MS = 9_000
 
 /** A loop that was held up for longer than this is not ready for more work, milliseconds. */
 const HELD_UP_MS = 1_000
+
+/** What Node's parser and its clock find wrong with a connection, where it is more than a bad request. */
+const CLIENT_ERRORS: Readonly<Record<string, number>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  HPE_HEADER_OVERFLOW: 431,
+}
 
 /** How often the loop shows that it turns, milliseconds. */
 const TURN_MS = 250
@@ -95,6 +103,16 @@ export async function listen(
       open.delete(response)
       if (closing) server.closeIdleConnections()
     })
+  })
+  // What is no request of HTTP is told so, if nothing else is being told on its connection.
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const isAnswering = [...open].some((response) => response.socket === socket && response.headersSent)
+    if (!socket.writable || isAnswering || error.code === 'ECONNRESET') return void socket.destroy()
+    const status = CLIENT_ERRORS[error.code ?? ''] ?? 400
+    socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+    // Who was too slow has nothing left that we did not read.
+    if (status === 408) socket.destroy()
+    else linger(socket)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

@@ -81,7 +81,8 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = postToBroker }: 
     return status >= 200 && status < 300
   }
 
-  // Marks that come together are one statement. Each counts only while the row's lease is the one it was posted under.
+  // Marks that come together are one statement. Each counts only while the row's lease is the one it was posted under. Nobody
+  // waits for the disk: what is lost with the server is posted again, under its id.
   const marks = grouped({
     async run(posted: readonly Posted[]) {
       await sql`
@@ -89,7 +90,7 @@ export function createRelay({ db, brokerUrl, deadlineMs, post = postToBroker }: 
           sent_at = case when accepted then now() end,
           due_at = case when accepted then due_at
             else now() + least(300, 2 ^ least(attempts, 8)) * interval '1 second' end
-        from unnest(
+        from set_config('synchronous_commit', 'off', true), unnest(
           ${posted.map(({ id }) => id)}::uuid[],
           ${posted.map((each) => each.lease)}::uuid[],
           ${posted.map(({ accepted }) => accepted)}::boolean[]) as posted (id, lease, accepted)

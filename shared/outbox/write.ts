@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { sql, type RawBuilder } from 'kysely'
-import type { Db } from '#shared/db/connect.ts'
+import { prepared, type Db } from '#shared/db/connect.ts'
 import type { Projection, recorded } from '#shared/db/projections.ts'
 import type { Row } from '#shared/db/schema.ts'
 import type { Tx } from '#shared/db/transaction.ts'
@@ -96,7 +96,7 @@ const statementOf = (
   lease: string | null,
   before: RawBuilder<unknown>,
   which: RawBuilder<unknown>,
-) => sql<{ id: string }>`
+) => sql<{ id: string }>`${prepared}
     with ${before} written as (
       select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as row (
         id uuid, source text, event_id text, type text, subject text, event jsonb, record jsonb, inbox_id uuid,

@@ -5,9 +5,9 @@ import type { Gateway, Verdict } from './gateway.ts'
 
 const MIB = 1024 * 1024
 
-/** Largest body that is taken, bytes; and what may be read beyond it: one read. */
+/** Largest body that is taken, bytes; and what may be read beyond it: 64 KiB of it, and all that is no body. */
 const LIMIT = 25 * MIB
-const SLACK = 64 * 1024
+const SLACK = 64 * 1024 + 8 * 1024
 
 /** How much the process may grow by whatever is sent to it, bytes. */
 const GROWTH = 64 * MIB

@@ -1,3 +1,4 @@
+import type { HttpBindings } from '@hono/node-server'
 import { randomUUID } from 'node:crypto'
 import { Hono } from 'hono'
 import { serve } from '#shared/edge/serve.ts'
@@ -24,6 +25,9 @@ const storage: Storage = {
 }
 const relay = { after: async () => {}, overdue: async () => 0 }
 const receive = webhookGateway({ storage, secrets: createSecrets(SECRETS_DIR), relay, log })
-const app = new Hono()
-app.post('/hooks/github/:hook', (c) => receive(c.req.param('hook'), c.req.raw))
-await serve({ fetch: (request) => app.fetch(request), close: async () => {} }, { port: 0, log })
+const app = new Hono<{ Bindings: HttpBindings }>()
+app.post('/hooks/github/:hook', (c) => receive(c.req.param('hook'), c.req.raw, c.env.incoming))
+await serve(
+  { fetch: (request, bindings) => app.fetch(request, bindings as HttpBindings), close: async () => {} },
+  { port: 0, log },
+)
