@@ -10,7 +10,8 @@ import { migrate } from '#shared/db/migrate.ts'
 import type { ApprovalPolicy } from '#shared/job/bundle.ts'
 import { prepareAgents } from './agent-place.ts'
 import { startBroker } from './broker/broker.ts'
-import { disconnectProjects } from '#shared/project/connect.ts'
+import { writeAs } from '#shared/outbox/deliver.ts'
+import { disconnectProject } from '#shared/project/connect.ts'
 import { freePort } from './free-port.ts'
 import { startProcesses } from './function-processes.ts'
 import { FUNCTIONS, localUrl, startFunctions, type FunctionName, type FunctionsOptions } from './functions.ts'
@@ -98,7 +99,8 @@ export async function startStack(
     const db = connect(database.url, { name: 'local' })
     closers.push(() => db.destroy())
     // The forge of an earlier start is gone, and its repositories with it.
-    await disconnectProjects(db, 'local')
+    for (const { id } of await db.selectFrom('projects').select('id').where('state', '=', 'connected').execute())
+      await writeAs(db, 'local', (writer) => disconnectProject(writer, id))
 
     const forge = await startForge(
       options.port === 0 ? await freePort() : options.port,

@@ -9,7 +9,8 @@ import { ensureHook, HOOK_EVENTS, removeHook } from '#shared/forge/github/hooks.
 import { ensureLabel } from '#shared/forge/github/labels.ts'
 import { readOwnActor } from '#shared/forge/github/own-actor.ts'
 import { createLog } from '#shared/log.ts'
-import { connectProject, disconnectProjects, rememberHook } from '#shared/project/connect.ts'
+import { writeAs } from '#shared/outbox/deliver.ts'
+import { connectProject, disconnectProject, forgetHook, hookPath, rememberHook } from '#shared/project/connect.ts'
 import { labels } from '#shared/workflow/labels.ts'
 
 /** What was done to one thing. */
@@ -55,12 +56,14 @@ export async function connectAtForge({ db, instance, authDir, say }: At, wanted:
   const { maxActive, settings } = wanted
   const project = { ...repository, instance, ownActorId: own.id, maxActive, settings }
   const others = (await readdir(wanted.secretsDir)).filter((name) => /^[a-z0-9]/.test(name))
-  const connected = await connectProject(db, 'setup', project, wanted.secretName, others)
+  const { result: connected } = await writeAs(db, 'setup', (writer) =>
+    connectProject(writer, project, [wanted.secretName, ...others]),
+  )
   const secret = await readFile(join(wanted.secretsDir, connected.secretName), 'utf8')
   say({ what: `project ${repository.fullName}`, did: connected.did })
 
   const octokit = github.for(repository)
-  const url = `${wanted.publicUrl}/hooks/github/${connected.hookId}`
+  const url = wanted.publicUrl + hookPath(connected.hookId)
   try {
     const hook = await ensureHook(octokit, repository, { url, secret })
     await rememberHook(db, connected, hook.id)
@@ -87,7 +90,7 @@ export async function disconnectAtForge({ db, instance, authDir, say }: At, full
   const { github } = forgeAt(db, instance, authDir)
   const rows = await db
     .selectFrom('projects')
-    .innerJoin('hooks', 'hooks.project_id', 'projects.id')
+    .leftJoin('hooks', 'hooks.project_id', 'projects.id')
     .select(['projects.id', 'full_name', 'repository_id', 'installation_id', 'hooks.id as hook'])
     .where('projects.instance', '=', instance)
     .where('state', '=', 'connected')
@@ -95,13 +98,19 @@ export async function disconnectAtForge({ db, instance, authDir, say }: At, full
     .execute()
   for (const { full_name, repository_id, installation_id, hook } of rows) {
     const repository = { fullName: full_name, repositoryId: repository_id, installationId: installation_id }
-    const path = `/hooks/github/${hook}`
-    const did = await removeHook(github.for(repository), repository, path).catch(
-      (error: Error) => `left at the forge (${error.message}): remove ${path} there by hand`,
-    )
-    say({ what: `webhook of ${full_name}`, did })
+    // The App brings the webhooks of a repository that has none of its own.
+    if (hook === null) continue
+    const path = hookPath(hook)
+    try {
+      say({ what: `webhook of ${full_name}`, did: await removeHook(github.for(repository), repository, path) })
+      await forgetHook(db, hook)
+    } catch (error) {
+      const did = `left at the forge (${(error as Error).message}): remove ${path} there by hand`
+      say({ what: `webhook of ${full_name}`, did })
+    }
   }
-  await disconnectProjects(db, 'setup', [...new Set(rows.map(({ id }) => id))])
+  for (const id of new Set(rows.map((row) => row.id)))
+    await writeAs(db, 'setup', (writer) => disconnectProject(writer, id))
   return 0
 }
 

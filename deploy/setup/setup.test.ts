@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished } from 'vitest'
+import { writeAs } from '#shared/outbox/deliver.ts'
 import { connectProject } from '#shared/project/connect.ts'
 import { labels } from '#shared/workflow/labels.ts'
 import { at, forgeFor } from '../local/forge/testing.ts'
@@ -94,7 +95,7 @@ test('a webhook that the forge does not let us remove is named, and its project 
     installationId: null,
     ownActorId: '1',
   }
-  await connectProject(db, 'test', unknown, 'x')
+  await writeAs(db, 'test', (writer) => connectProject(writer, unknown, ['x']))
   const { code, lines } = await run('disconnect')
   expect(code).toBe(0)
   expect(lines).toMatchObject([{ did: expect.stringMatching(/left at the forge .* by hand/) }])

@@ -1,11 +1,10 @@
 import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
-import { transaction } from '#shared/db/transaction.ts'
 import { RetryLater } from '#shared/errors.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { TaskContent } from '#shared/job/bundle.ts'
-import { emit as emitTo } from '#shared/outbox/write.ts'
+import { writeAs } from '#shared/outbox/deliver.ts'
 import { ranOut } from '#shared/run/approval.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { lockRun } from '#shared/run/transition.ts'
@@ -109,12 +108,7 @@ export function store(db: Db): Omit<ApiDeps, 'forge' | 'person' | 'relay' | 'log
       return rows.map(({ run_id }) => run_id)
     },
 
-    write: (work) =>
-      transaction(db, async (tx) => {
-        const written: string[] = []
-        await work({ tx, emit: async (emission) => void written.push(await emitTo(tx, 'approval-gate', emission)) })
-        return written
-      }),
+    write: async (work) => (await writeAs(db, 'approval-gate', work)).written,
 
     async decided(key) {
       const row = await db

@@ -5,7 +5,8 @@ import type { Row } from '#shared/db/schema.ts'
 import { transaction, type Tx } from '#shared/db/transaction.ts'
 import { EVENT_TYPES, type PlatformType } from '#shared/events/types.ts'
 import type { AttemptRef } from '#shared/job/token.ts'
-import { emit, type Emission } from '#shared/outbox/write.ts'
+import { writeAs } from '#shared/outbox/deliver.ts'
+import { emit } from '#shared/outbox/write.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { endRun, lockRun } from '#shared/run/transition.ts'
 import type { Cost, Deps, Reserved } from './handler.ts'
@@ -61,21 +62,20 @@ export function store(db: Db, leaseSeconds: number): Store {
       }),
 
     // A transaction of its own: the lock of the subject comes before the one of the run that a reservation takes.
-    exhaust: (ref, detail) =>
-      transaction(db, async (tx) => {
-        await lockRun(tx, ref.run)
-        if ('refused' in openAttempt(await findAttempt(tx, ref))) return []
-        const written: string[] = []
-        const emitting = async (emission: Emission) => void written.push(await emit(tx, 'model-gateway', emission))
-        await endRun({ tx, emit: emitting }, ref.run, {
+    async exhaust(ref, detail) {
+      const { written } = await writeAs(db, 'model-gateway', async (writer) => {
+        await lockRun(writer.tx, ref.run)
+        if ('refused' in openAttempt(await findAttempt(writer.tx, ref))) return
+        await endRun(writer, ref.run, {
           state: 'failed',
           reason: 'budget_exhausted',
           ...(detail !== undefined && { detail }),
           type: EVENT_TYPES.runFailed,
         })
         crashPoint('model.before-exhausted-commit')
-        return written
-      }),
+      })
+      return written
+    },
 
     async renew(id) {
       const renewed = await db

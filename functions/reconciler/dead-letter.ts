@@ -3,18 +3,19 @@ import { FAULT_CODE, PermanentError } from '#shared/errors.ts'
 import type { EventRef } from '#shared/events/delivered.ts'
 import { subscriptions, type Consumer } from '#shared/events/subscriptions.ts'
 import { findDelivery, quarantine } from '#shared/outbox/deliver.ts'
-import { putOff } from '#shared/outbox/overdue.ts'
 
 /** What became of a dead letter. */
 export interface Taken {
   readonly outboxId: string
-  readonly state: 'pending' | 'quarantined'
+  /** Of its delivery, now. */
+  readonly state: string
 }
 
 /**
  * Takes a dead letter. What the consumer itself refused or failed at is quarantined, with what the broker says about the
  * error. What nobody answered, or was told to come later, stays pending: an outage longer than the broker's patience is
- * the sweep's to outlast.
+ * the sweep's to outlast. Anybody in the cluster may post here: that the consumer failed is believed only where it noted so
+ * itself (`noteFailure`), so a letter that somebody made up changes nothing.
  */
 export async function takeDeadLetter(
   db: Db,
@@ -25,12 +26,12 @@ export async function takeDeadLetter(
   if (!Object.hasOwn(subscriptions, consumer)) throw new PermanentError(`no consumer ${consumer.slice(0, 60)}`)
   const found = await findDelivery(db, consumer as Consumer, ref)
   if (found === undefined) throw new PermanentError('no such event was written by this platform')
-  const { outboxId } = found
+  const { outboxId, state, hasFailed } = found
+  if (state !== 'pending' || !hasFailed || !isFinal(error)) return { outboxId, state }
   const what = storable(
     `dead letter: ${error['knativeerrorcode'] ?? 'no answer'} from ${error['knativeerrordest'] ?? consumer}`,
   )
   const kept = Object.fromEntries(Object.entries(error).map(([name, value]) => [name, storable(value)]))
-  if (!isFinal(error)) return { outboxId, state: await putOff(db, consumer as Consumer, outboxId, what, kept) }
   await quarantine(db, consumer as Consumer, outboxId, what, kept)
   return { outboxId, state: 'quarantined' }
 }

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished } from 'vitest'
 import type { Db } from '#shared/db/connect.ts'
 import { keptLog, noRelay, quiet, sweep } from '#shared/edge/testing/post.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
+import { noteFailure } from '#shared/outbox/deliver.ts'
 import { addAttempt, addProject, addRun, say } from '#shared/run/testing/rows.ts'
 import { create } from './app.ts'
 import { ownersDue } from './due.ts'
@@ -172,6 +173,8 @@ describe('who is asked', () => {
 })
 
 describe('a dead letter', () => {
+  const data = (body: object) => ({ 'ce-knativeerrordata': Buffer.from(JSON.stringify(body)).toString('base64') })
+
   async function letter(db: Db) {
     const id = await say(db, EVENT_TYPES.runFinished, await running(db))
     const app = create({ serviceUrl: () => 'http://127.0.0.1:9' }, { db, relay: noRelay, log: quiet })
@@ -194,11 +197,13 @@ describe('a dead letter', () => {
       )
     const row = (consumer: string) =>
       db.selectFrom('deliveries').selectAll().where('consumer', '=', consumer).executeTakeFirstOrThrow()
-    return { send, row }
+    const failed = () => noteFailure(db, 'change-publisher', id, 'fault')
+    return { send, row, failed }
   }
 
   test('F22 takes the row out of the way with what the broker says, once, and only that one', async ({ db }) => {
-    const { send, row } = await letter(db)
+    const { send, row, failed } = await letter(db)
+    await failed()
     for (const answer of [
       await send('change-publisher'),
       await send('change-publisher', { 'ce-knativeerrorcode': '500' }),
@@ -217,7 +222,6 @@ describe('a dead letter', () => {
     expect((await row('status-reporter')).state).toBe('pending')
   })
 
-  const data = (body: object) => ({ 'ce-knativeerrordata': Buffer.from(JSON.stringify(body)).toString('base64') })
   test.for<[string, string, Record<string, string>]>([
     ['pending, when the consumer asked for later', 'pending', { 'ce-knativeerrorcode': '503' }],
     ['pending, when nobody answered', 'pending', { 'ce-knativeerrorcode': '500', ...data({}) }],
@@ -237,12 +241,20 @@ describe('a dead letter', () => {
       { 'ce-knativeerrorcode': '-1', 'ce-knativeerrordata': '' },
     ],
   ])('F13 leaves the row %s', async ([, state, headers], { db }) => {
-    const { send, row } = await letter(db)
+    const { send, row, failed } = await letter(db)
+    await failed()
     expect((await send('change-publisher', headers)).status).toBe(202)
     expect(await row('change-publisher')).toMatchObject({ state })
-    await db.updateTable('deliveries').set({ attempts: 30 }).where('state', '=', 'pending').execute()
-    await send('change-publisher', headers)
-    expect(await row('change-publisher')).toMatchObject({ state: 'quarantined' })
+  })
+
+  test('F22 that somebody made up changes nothing: the consumer did not say that it failed', async ({ db }) => {
+    const { send, row } = await letter(db)
+    const before = await row('change-publisher')
+    for (const code of ['422', '500', '503', '-1'])
+      expect((await send('change-publisher', { 'ce-knativeerrorcode': code, ...data({ code: 'fault' }) })).status).toBe(
+        202,
+      )
+    expect(await row('change-publisher')).toEqual(before)
   })
 
   test('that comes after all was done changes nothing', async ({ db }) => {

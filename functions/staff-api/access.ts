@@ -2,9 +2,9 @@ import { sql } from 'kysely'
 import { crashPoint } from '#shared/crash-point.ts'
 import type { Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
-import { transaction, type Tx } from '#shared/db/transaction.ts'
+import type { Tx } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
-import { emit } from '#shared/outbox/write.ts'
+import { writeAs, type Writer } from '#shared/outbox/deliver.ts'
 import type { Held } from './decide.ts'
 import { badCursor, notFound, recordAct, type Clients, type Operations } from './handler.ts'
 import { ByTime, iso, page, readCursor } from './page.ts'
@@ -57,7 +57,8 @@ export function accessOperations({
         const known = await db.selectFrom('projects').select('id').where('id', '=', project).executeTakeFirst()
         if (known === undefined) return notFound
       }
-      const { grant, written } = await transaction(db, async (tx) => {
+      const { result, written } = await writeAs(db, 'staff-api', async (writer) => {
+        const { tx } = writer
         // One at a time: the role that somebody has here is taken away and the new one given together.
         await sql`select pg_advisory_xact_lock(7236421)`.execute(tx)
         const before = await tx
@@ -68,49 +69,50 @@ export function accessOperations({
           .where('project_id', 'is not distinct from', project)
           .where('revoked_at', 'is', null)
           .executeTakeFirst()
-        if (before?.role === role) return { grant: before, written: [] }
+        if (before?.role === role) return before
         const ended = before === undefined ? [] : [await revoke(tx, before.id, caller)]
         const made = await tx
           .insertInto('grants')
           .values({ kind, name, role, project_id: project, granted_by: caller.user })
           .returningAll()
           .executeTakeFirstOrThrow()
-        const said = await sayGrants(tx, EVENT_TYPES.accessGranted, made, [...ended, made])
-        const act = await recordAct(tx, caller, {
+        await sayGrants(writer, EVENT_TYPES.accessGranted, made, [...ended, made])
+        await recordAct(writer, caller, {
           action: 'access.granted',
           subject: `grants/${made.id}`,
           more: { kind, name, role, project },
         })
         crashPoint('staff.before-grant-commit')
-        return { grant: made, written: [said, act] }
+        return made
       })
       crashPoint('staff.after-grant-commit')
       await relay.after(written)
-      return { grant: grantOf(grant), changed: written.length > 0 }
+      return { grant: grantOf(result), changed: written.length > 0 }
     },
 
     async revokeGrant({ caller, path }) {
-      const { grant, written } = await transaction(db, async (tx) => {
+      const { result, written } = await writeAs(db, 'staff-api', async (writer) => {
+        const { tx } = writer
         const before = await tx
           .selectFrom('grants')
           .selectAll()
           .where('id', '=', path.grant)
           .forUpdate()
           .executeTakeFirst()
-        if (before === undefined || before.revoked_at !== null) return { grant: before, written: [] }
+        if (before === undefined || before.revoked_at !== null) return before
         const ended = await revoke(tx, before.id, caller)
-        const said = await sayGrants(tx, EVENT_TYPES.accessRevoked, ended, [ended])
+        await sayGrants(writer, EVENT_TYPES.accessRevoked, ended, [ended])
         const { kind, name, role } = ended
-        const act = await recordAct(tx, caller, {
+        await recordAct(writer, caller, {
           action: 'access.revoked',
           subject: `grants/${ended.id}`,
           more: { kind, name, role },
         })
-        return { grant: ended, written: [said, act] }
+        return ended
       })
-      if (grant === undefined) return notFound
+      if (result === undefined) return notFound
       await relay.after(written)
-      return { grant: grantOf(grant), changed: written.length > 0 }
+      return { grant: grantOf(result), changed: written.length > 0 }
     },
   }
 }
@@ -125,12 +127,12 @@ function revoke(tx: Tx, id: string, { user }: Caller): Promise<Row<'grants'>> {
 }
 
 function sayGrants(
-  tx: Tx,
+  { emit }: Writer,
   type: (typeof EVENT_TYPES)['accessGranted' | 'accessRevoked'],
   grant: Row<'grants'>,
   rows: readonly Row<'grants'>[],
-): Promise<string> {
-  return emit(tx, 'staff-api', {
+): Promise<void> {
+  return emit({
     type,
     subject: `grants/${grant.id}`,
     extensions: { project: grant.project_id ?? undefined },

@@ -1,13 +1,12 @@
 import type * as v from 'valibot'
 import type { operations } from '#api/operations.gen.ts'
 import type { Db } from '#shared/db/connect.ts'
-import type { Tx } from '#shared/db/transaction.ts'
 import type { Problem } from '#shared/edge/problem.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { GitHub } from '#shared/forge/github/client.ts'
 import type { Log } from '#shared/log.ts'
+import type { Writer } from '#shared/outbox/deliver.ts'
 import type { Relay } from '#shared/outbox/relay.ts'
-import { emit } from '#shared/outbox/write.ts'
 import type { Held } from './decide.ts'
 import type { Caller } from './token-review.ts'
 
@@ -106,9 +105,9 @@ export interface Act {
   readonly more?: Readonly<Record<string, string | number | null>>
 }
 
-/** Writes who did what into the transaction that does it. Returns the outbox row's id. */
-export function recordAct(tx: Tx, { user }: Caller, { action, subject, project, more }: Act): Promise<string> {
-  return emit(tx, 'staff-api', {
+/** Writes who did what into the transaction that does it. */
+export function recordAct({ emit }: Writer, { user }: Caller, { action, subject, project, more }: Act): Promise<void> {
+  return emit({
     type: EVENT_TYPES.staffActed,
     subject,
     extensions: { project },

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
+import { hookPath } from '#shared/project/connect.ts'
 import { iso, isoOrNull } from './page.ts'
 
 /** Projects with their newest hook and how it does. */
@@ -30,9 +31,6 @@ export function selectProjects(db: Db) {
 
 /** A project with its hook, as it was read. */
 export type ProjectRow = Awaited<ReturnType<ReturnType<typeof selectProjects>['executeTakeFirstOrThrow']>>
-
-/** Where the forge sends what it has for a hook, below the public URL. */
-export const hookPath = (hookId: string): string => `/hooks/github/${hookId}`
 
 /** A project as the contract shows it. */
 export function projectOf(row: ProjectRow) {

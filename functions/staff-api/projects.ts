@@ -9,13 +9,13 @@ import { ensureHook, pingHook, removeHook } from '#shared/forge/github/hooks.ts'
 import { ensureLabels } from '#shared/forge/github/labels.ts'
 import { readOwnActor } from '#shared/forge/github/own-actor.ts'
 import { repositoryRef } from '#shared/forge/github/repository-ref.ts'
-import { rememberHook } from '#shared/project/connect.ts'
+import { forgetHook, hookPath, rememberHook } from '#shared/project/connect.ts'
 import { labels, renamesIn } from '#shared/workflow/labels.ts'
 import { badCursor, conflict, notFound, type Clients, type Config, type Operations, type Refusal } from './handler.ts'
 import { ByTime, iso, page, readCursor } from './page.ts'
 import { readPing } from './ping.ts'
-import { addProject, connectProject, disconnectProject, forgetHook, recordLabels } from './project-actions.ts'
-import { hookPath, projectOf, readProject, selectProjects } from './project-rows.ts'
+import { addProject, connectProject, disconnectProject, recordLabels } from './project-actions.ts'
+import { projectOf, readProject, selectProjects } from './project-rows.ts'
 
 type ProjectOperations = Pick<
   Operations,
@@ -95,7 +95,7 @@ export function projectOperations(config: Config, { db, relay, github }: Clients
         installationId: found.installationId,
         ownActorId,
         maxActive,
-        runNamespace,
+        settings: runNamespace === undefined ? undefined : { runNamespace },
       })
       await relay.after(written)
       return { project: await shown(project), changed: written.length > 0 }
@@ -122,13 +122,16 @@ export function projectOperations(config: Config, { db, relay, github }: Clients
       if (found?.repositoryId !== row.repository_id) return repositoryNotFound
       const { id: ownActorId } = await readOwnActor(github, { kind: config.forgeAuth })
       const { fullName, installationId } = found
-      await setLabels({ ...row, full_name: fullName, installation_id: installationId })
+      const now = { ...row, full_name: fullName, installation_id: installationId }
+      await setLabels(now)
       // Before the hook is there: its first ping is to be accepted.
-      const { written } = await connectProject(db, caller, row.id, { fullName, installationId, ownActorId })
+      const { instance, repository_id: repositoryId } = row
+      const repository = { instance, repositoryId, fullName, installationId, ownActorId }
+      const written = await connectProject(db, caller, repository, row.secret_name)
       await relay.after(written)
-      const { repository, octokit } = forge({ ...row, full_name: fullName, installation_id: installationId })
+      const { octokit, repository: ref } = forge(now)
       const url = config.publicUrl + hookPath(row.hook_id)
-      const hook = await ensureHook(octokit, repository, { url, secret }).catch((error: unknown) => {
+      const hook = await ensureHook(octokit, ref, { url, secret }).catch((error: unknown) => {
         if (error instanceof Denied || error instanceof NotThere) return undefined
         throw error
       })
@@ -145,7 +148,7 @@ export function projectOperations(config: Config, { db, relay, github }: Clients
     async removeProject({ caller, path }) {
       const row = await readProject(db, path.project)
       if (row === undefined) return notFound
-      const { written } = await disconnectProject(db, caller, row.id)
+      const written = await disconnectProject(db, caller, row.id)
       await relay.after(written)
       if (row.hook_id !== null && row.forge_hook_id !== null) {
         const { repository, octokit } = forge(row)
@@ -161,7 +164,7 @@ export function projectOperations(config: Config, { db, relay, github }: Clients
       const { created, repaired, unchanged } = await setLabels(row)
       if (created.length + repaired.length > 0) {
         const counts = { created: created.length, repaired: repaired.length }
-        await relay.after([await recordLabels(db, caller, row, counts)])
+        await relay.after(await recordLabels(db, caller, row, counts))
       }
       return { created: [...created], repaired: [...repaired], unchanged }
     },

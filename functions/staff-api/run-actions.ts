@@ -2,9 +2,9 @@ import { sql } from 'kysely'
 import { crashPoint } from '#shared/crash-point.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { ACTIVE_STATES, type Row } from '#shared/db/schema.ts'
-import { transaction, type Tx } from '#shared/db/transaction.ts'
+import type { Tx } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
-import { emit, type Emission } from '#shared/outbox/write.ts'
+import { writeAs, type Writer } from '#shared/outbox/deliver.ts'
 import { retryKey } from '#shared/run/retry.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { endRun, lockRun } from '#shared/run/transition.ts'
@@ -18,12 +18,10 @@ const isActive = (state: string) => (ACTIVE_STATES as readonly string[]).include
 
 /** Cancels a run as a label that was taken off would: who works for it hears of it by the same event. */
 export async function cancelRun(db: Db, caller: Caller, runId: string, reason: string | undefined) {
-  const done = await transaction(db, async (tx) => {
-    const written: string[] = []
-    const run = await lockRun(tx, runId)
-    const verdict = decideCancel(run.state, isActive(run.state))
-    if (verdict !== 'cancel') return { verdict, written }
-    const writer = { tx, emit: async (emission: Emission) => void written.push(await emit(tx, 'staff-api', emission)) }
+  const { result: verdict, written } = await writeAs(db, 'staff-api', async (writer) => {
+    const run = await lockRun(writer.tx, runId)
+    const decided = decideCancel(run.state, isActive(run.state))
+    if (decided !== 'cancel') return decided
     await endRun(writer, runId, {
       state: 'cancelled',
       type: EVENT_TYPES.runCancelled,
@@ -31,13 +29,12 @@ export async function cancelRun(db: Db, caller: Caller, runId: string, reason: s
       // Said where everybody reads it, so without the name.
       ...(reason !== undefined && reason !== '' && { detail: reason }),
     })
-    const act = { action: 'run.cancelled', subject: `runs/${runId}`, project: run.project_id }
-    written.push(await recordAct(tx, caller, act))
+    await recordAct(writer, caller, { action: 'run.cancelled', subject: `runs/${runId}`, project: run.project_id })
     crashPoint('staff.before-cancel-commit')
-    return { verdict, written }
+    return decided
   })
   crashPoint('staff.after-cancel-commit')
-  return done
+  return { verdict, written }
 }
 
 /**
@@ -46,25 +43,26 @@ export async function cancelRun(db: Db, caller: Caller, runId: string, reason: s
  * issue before it starts; and with a gate it waits for an approval of its own.
  */
 export async function retryRun(db: Db, caller: Caller, runId: string) {
-  const done = await transaction(db, async (tx) => {
+  const { result, written } = await writeAs(db, 'staff-api', async (writer) => {
+    const { tx } = writer
     const failed = await lockRun(tx, runId)
     const before = await others(tx, failed).where('label_event_id', '=', retryKey(failed.id)).executeTakeFirst()
-    if (before !== undefined) return { verdict: 'before' as const, run: before.id, written: [] }
+    if (before !== undefined) return { verdict: 'before' as const, run: before.id }
     const verdict = await judge(tx, failed)
-    if (verdict !== 'retry') return { verdict, run: undefined, written: [] }
-    const { run, emission } = await repeat(tx, failed)
-    const act = {
+    if (verdict !== 'retry') return { verdict, run: undefined }
+    const run = await repeat(writer, failed)
+    const subject = `runs/${failed.id}`
+    await recordAct(writer, caller, {
       action: 'run.retried',
-      subject: `runs/${failed.id}`,
+      subject,
       project: failed.project_id,
       more: { run: run.id },
-    }
-    const written = [await emit(tx, 'staff-api', emission), await recordAct(tx, caller, act)]
+    })
     crashPoint('staff.before-retry-commit')
-    return { verdict, run: run.id, written }
+    return { verdict, run: run.id }
   })
   crashPoint('staff.after-retry-commit')
-  return done
+  return { ...result, written }
 }
 
 /** Runs of the same subject. */
@@ -97,7 +95,7 @@ async function judge(tx: Tx, failed: Row<'runs'>) {
   })
 }
 
-async function repeat(tx: Tx, failed: Row<'runs'>): Promise<{ run: Row<'runs'>; emission: Emission }> {
+async function repeat({ tx, emit }: Writer, failed: Row<'runs'>): Promise<Row<'runs'>> {
   const { manifest } = await tx
     .selectFrom('bundles')
     .select('manifest')
@@ -141,5 +139,6 @@ async function repeat(tx: Tx, failed: Row<'runs'>): Promise<{ run: Row<'runs'>; 
     ])
     .returningAll()
     .execute()
-  return { run, emission: runEvent(start.type, run, { rows: { runs: [run], links } }) }
+  await emit(runEvent(start.type, run, { rows: { runs: [run], links } }))
+  return run
 }

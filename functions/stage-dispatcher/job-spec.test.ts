@@ -6,15 +6,21 @@ import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { jobName } from './job-name.ts'
-import { jobSpec, tokenSecret } from './job-spec.ts'
+import { jobSpec } from './job-spec.ts'
 import type { Job } from './launcher.ts'
 import { LIVENESS, SILENT } from './liveness.ts'
 import { jobOf, place } from './testing/kubernetes.ts'
-import { mutations, wrongWith } from './testing/restricted.ts'
+import { tokenSecret } from './token-secret.ts'
+import { mutations, VARIABLES, wrongWith } from './testing/restricted.ts'
 
-/** Runs of any kind: their ids are ours, images and gateways an administrator's, resources a stage's. */
-const jobs = fc.record({ run: fc.uuid(), attempt: fc.integer({ min: 1, max: 99 }) }).map(({ run, attempt }): Job => ({
-  ...jobOf(run),
+/** Runs of any kind, in an image of the project's or in ours: their ids are ours, images an administrator's. */
+const kinds = {
+  run: fc.uuid(),
+  attempt: fc.integer({ min: 1, max: 99 }),
+  image: fc.constantFrom('registry.example/shop:1', place.agentImage, 'codex-k8s/agent'),
+}
+const jobs = fc.record(kinds).map(({ run, attempt, image }): Job => ({
+  ...jobOf(run, { image }),
   name: jobName(run, attempt),
   attempt,
 }))
@@ -103,16 +109,7 @@ describe('the Job of an attempt', () => {
       NODE_OPTIONS: '--inspect',
     } as Job
     const pod = jobSpec(hostileJob, 'runs', place).spec?.template.spec
-    expect(pod?.containers[0]?.env?.map(({ name }) => name).toSorted()).toEqual([
-      'CODEX_BINARY',
-      'HEARTBEAT_FILE',
-      'MODEL_GATEWAY_URL',
-      'NODE_OPTIONS',
-      'RUN_GATEWAY_URL',
-      'RUN_TOKEN_FILE',
-      'SANDBOX',
-      'WORK_DIR',
-    ])
+    expect(pod?.containers[0]?.env?.map(({ name }) => name).toSorted()).toEqual(VARIABLES)
     expect(pod?.containers[0]?.env?.find(({ name }) => name === 'NODE_OPTIONS')?.value).toBe('')
     expect(pod?.initContainers?.[0]?.env).toBeUndefined()
   })
@@ -146,6 +143,32 @@ describe('the Job of an attempt', () => {
     const agent = jobSpec(job, 'runs', place).spec?.template.spec?.containers[0]
     expect(agent?.image).toBe(place.agentImage)
     expect(agent?.resources?.limits).toEqual({ cpu: '2', memory: '9Gi', 'ephemeral-storage': '8Gi' })
+  })
+
+  test.for(['codex-k8s/agent', place.agentImage])('in our own image %s nothing is copied but the tokens', (image) => {
+    const run = randomUUID()
+    const own = jobSpec(jobOf(run, { image }), 'runs', place)
+    const other = jobSpec(jobOf(run), 'runs', place)
+    const pod = own.spec?.template.spec
+    expect(pod?.initContainers?.[0]?.command).toEqual([
+      'node',
+      '/opt/codex-k8s/install.js',
+      '--only-loader',
+      '/var/run/codex-k8s/private',
+      '/var/run/codex-k8s/secret/token',
+      '/var/run/codex-k8s/private/token',
+    ])
+    expect(pod?.containers[0]?.command).toEqual([
+      '/var/run/codex-k8s/private/lib/loader',
+      '/var/run/codex-k8s/private/bin/node',
+      '/opt/codex-k8s/runner/main.js',
+    ])
+    // Otherwise it is the same Job.
+    const changed = [/command/, /\/volumeMounts\//, /\/volumes\//, /\/image$/]
+    const rest = (spec: typeof own) => texts(spec).filter(([path]) => !changed.some((one) => one.test(path)))
+    expect(rest(own)).toEqual(rest(other))
+    const mounts = (spec: typeof own) => spec.spec?.template.spec?.containers[0]?.volumeMounts?.map(({ name }) => name)
+    expect(mounts(own)).toEqual(mounts(other)?.filter((name) => name !== 'tools'))
   })
 
   test('has at least a second, and what is left of its time', () => {

@@ -1,9 +1,10 @@
 import { RetryLater } from '#shared/errors.ts'
 import type { Log } from '#shared/log.ts'
-import { jobSpec, RUN_UID, tokenSecret, type Place } from './job-spec.ts'
+import { jobSpec, RUN_UID, type Place } from './job-spec.ts'
 import { jobView } from './job-view.ts'
 import type { Answer, JobApi, Refusal } from './kubernetes-api.ts'
 import type { Created, Held, Job, JobRef, Launcher } from './launcher.ts'
+import { tokenSecret } from './token-secret.ts'
 
 /** How long a namespace whose quota is used up is left alone, seconds. */
 const QUOTA_SECONDS = 60

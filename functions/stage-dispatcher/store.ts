@@ -2,10 +2,9 @@ import { sql } from 'kysely'
 import { crashPoint } from '#shared/crash-point.ts'
 import type { Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
-import { transaction, type Tx } from '#shared/db/transaction.ts'
+import type { Tx } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
-import type { Writer } from '#shared/outbox/deliver.ts'
-import { emit } from '#shared/outbox/write.ts'
+import { writeAs, type Writer } from '#shared/outbox/deliver.ts'
 import { endRun, lockRun } from '#shared/run/transition.ts'
 import { runEvent } from '#shared/run/run-event.ts'
 import { commitIntent, fitting, openIntents } from './capacity.ts'
@@ -23,12 +22,7 @@ export interface Config {
 
 /** The dispatcher's part of the database. */
 export function store(db: Db, { tokenKey, namespaces }: Config): Omit<Deps, 'launcher'> {
-  const write = async (work: (writer: Writer) => Promise<void>) =>
-    transaction(db, async (tx) => {
-      const written: string[] = []
-      await work({ tx, emit: async (emission) => void written.push(await emit(tx, 'stage-dispatcher', emission)) })
-      return written
-    })
+  const write = async (work: (writer: Writer) => Promise<void>) => (await writeAs(db, 'stage-dispatcher', work)).written
 
   return {
     write,

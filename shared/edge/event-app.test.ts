@@ -63,6 +63,10 @@ describe('the answer to a broker', () => {
     expect(answer.headers.get('retry-after')).toBe(after)
     expect(answer.headers.get('content-type')).toBe('application/problem+json')
     expect(answer.text).not.toContain('canary')
+    // Kept for who hears of it from the broker: that it failed, and nothing of why.
+    const noted = status === 503 ? null : { code: status === 422 ? 'unprocessable' : 'fault' }
+    const row = db.selectFrom('deliveries').select('error').where('consumer', '=', consumer)
+    expect(await row.executeTakeFirst()).toEqual({ error: noted })
   })
 
   test('W25 to an event that nobody wrote is 422, and the posted content is not looked at', async ({ db }) => {

@@ -8,7 +8,7 @@ import type { App } from '#shared/edge/serve.ts'
 import { FAULT_CODE, PermanentError, RetryLater } from '#shared/errors.ts'
 import type { Consumer } from '#shared/events/subscriptions.ts'
 import type { Log } from '#shared/log.ts'
-import { deliver, findDelivery, type Handler } from '#shared/outbox/deliver.ts'
+import { deliver, findDelivery, noteFailure, type Handler } from '#shared/outbox/deliver.ts'
 import { deliverOverdue } from '#shared/outbox/overdue.ts'
 import type { Relay } from '#shared/outbox/relay.ts'
 import { inTrace } from '#shared/telemetry/trace.ts'
@@ -38,7 +38,7 @@ export interface EventAppOptions {
  */
 export function eventApp({ consumer, db, relay, log, handle, sweep, close }: EventAppOptions): App {
   const app = new Hono()
-  const answer = (error: Error) => (isFault(error) ? answerFault(error, log) : answerError(error, log))
+  const answer = (error: Error) => (codeOf(error) === FAULT_CODE ? answerFault(error, log) : answerError(error, log))
 
   // Counting makes a web stream of the body; what has a length needs none, because the parser takes no more than that.
   const counted = bodyLimit({
@@ -65,6 +65,8 @@ export function eventApp({ consumer, db, relay, log, handle, sweep, close }: Eve
           )
           return c.body(null, 202)
         } catch (error) {
+          const code = codeOf(error as Error)
+          if (code !== undefined) await noteFailure(db, consumer, found.outboxId, code)
           return answer(error as Error)
         }
       })
@@ -96,16 +98,22 @@ export function eventApp({ consumer, db, relay, log, handle, sweep, close }: Eve
 export function answerError(error: Error, log: Log): Response {
   if (error instanceof PermanentError) {
     log.warn({ err: error }, 'refused')
-    return problem({ status: 422, code: 'unprocessable', title: 'Cannot be handled', detail: error.message })
+    return problem({ status: 422, code: REFUSED_CODE, title: 'Cannot be handled', detail: error.message })
   }
   log.error({ err: error }, 'failed, to be repeated')
   const seconds = error instanceof RetryLater ? Math.max(1, error.seconds) : 5
   return problem({ status: 503, code: 'retry_later', title: 'Temporary failure' }, { 'retry-after': String(seconds) })
 }
 
-/** Neither refused nor told to wait, and not the database being away: something is wrong with the event or with us. */
-function isFault(error: Error): boolean {
-  return !(error instanceof PermanentError || error instanceof RetryLater || isOutage(error))
+const REFUSED_CODE = 'unprocessable'
+
+/**
+ * What keeps an event from being handled at all, as its delivery has it: refused, or, if nobody was told to wait and the
+ * database is not away, something is wrong with the event or with us. Undefined: it may work later.
+ */
+function codeOf(error: Error): string | undefined {
+  if (error instanceof PermanentError) return REFUSED_CODE
+  return error instanceof RetryLater || isOutage(error) ? undefined : FAULT_CODE
 }
 
 /** The dead-letter sink quarantines what ends like this, where it keeps waiting for what may work later. */

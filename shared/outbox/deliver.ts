@@ -15,6 +15,19 @@ export interface Writer {
   emit(emission: Emission): Promise<void>
 }
 
+/** One transaction that a producer writes in. `written` are the outbox rows of what it said, to be relayed after it. */
+export function writeAs<T>(
+  db: Db,
+  producer: string,
+  work: (writer: Writer) => Promise<T>,
+): Promise<{ readonly result: T; readonly written: readonly string[] }> {
+  return transaction(db, async (tx) => {
+    const written: string[] = []
+    const result = await work({ tx, emit: async (emission) => void written.push(await emit(tx, producer, emission)) })
+    return { result, written }
+  })
+}
+
 /**
  * What became of an event. `write` runs in the one transaction that also settles the delivery; a world that moved since
  * the handler looked is a `RetryLater` of 0 seconds thrown there, and the handler looks again.
@@ -39,17 +52,24 @@ export interface Delivery {
 /** How often a handler looks again at a world that moved while it decided. */
 const LOOKS = 5
 
+/** A consumer's row. `hasFailed`: it said itself that it cannot handle the event, or failed at it, and nobody put the row back. */
+export interface Found {
+  readonly outboxId: string
+  readonly state: string
+  readonly traceparent: string | null
+  readonly hasFailed: boolean
+}
+
 /** The consumer's own row for a posted event, or undefined for an event that nobody here wrote. */
-export async function findDelivery(
-  db: Db,
-  consumer: Consumer,
-  ref: EventRef,
-): Promise<{ outboxId: string; state: string; traceparent: string | null } | undefined> {
+export async function findDelivery(db: Db, consumer: Consumer, ref: EventRef): Promise<Found | undefined> {
   const row = await db
     .selectFrom('deliveries')
     .innerJoin('outbox', 'outbox.id', 'deliveries.outbox_id')
     .select(['outbox.id as outboxId', 'deliveries.state'])
-    .select(sql<string | null>`outbox.event #>> '{extensions,traceparent}'`.as('traceparent'))
+    .select([
+      sql<string | null>`outbox.event #>> '{extensions,traceparent}'`.as('traceparent'),
+      sql<boolean>`deliveries.error is not null`.as('hasFailed'),
+    ])
     .where('outbox.source', '=', ref.source)
     .where('outbox.event_id', '=', ref.id)
     .where('deliveries.consumer', '=', consumer)
@@ -105,8 +125,8 @@ async function settle(
   outboxId: string,
   { outcome, write, written: before = [] }: Settlement,
 ): Promise<Delivery> {
-  return transaction(db, async (tx) => {
-    const written = [...before]
+  const { result, written } = await writeAs(db, consumer, async (writer) => {
+    const { tx } = writer
     const own = await tx
       .selectFrom('deliveries')
       .select('state')
@@ -114,8 +134,8 @@ async function settle(
       .where('consumer', '=', consumer)
       .forUpdate()
       .executeTakeFirstOrThrow()
-    if (own.state !== 'pending') return { outcome: `already ${own.state}`, written }
-    await write?.({ tx, emit: async (emission) => void written.push(await emit(tx, consumer, emission)) })
+    if (own.state !== 'pending') return `already ${own.state}`
+    await write?.(writer)
     await tx
       .updateTable('deliveries')
       .set({
@@ -128,8 +148,20 @@ async function settle(
       .where('consumer', '=', consumer)
       .execute()
     crashPoint('handle.before-commit', consumer)
-    return { outcome, written }
+    return outcome
   })
+  return { outcome: result, written: [...before, ...written] }
+}
+
+/** Keeps with a pending row that its consumer failed at it: of whoever says so later this is believed, and nothing else. */
+export async function noteFailure(db: Db, consumer: Consumer, outboxId: string, code: string): Promise<void> {
+  await db
+    .updateTable('deliveries')
+    .set({ error: JSON.stringify({ code }) })
+    .where('outbox_id', '=', outboxId)
+    .where('consumer', '=', consumer)
+    .where('state', '=', 'pending')
+    .execute()
 }
 
 /**

@@ -4,7 +4,7 @@ import { PermanentError, RetryLater } from '#shared/errors.ts'
 import type { Consumer } from '#shared/events/subscriptions.ts'
 import { deliver, quarantine, type Delivery, type Handler } from '#shared/outbox/deliver.ts'
 
-/** Tries of one delivery besides the broker's before it is quarantined; with delays that double to an hour about a day. */
+/** Tries of one delivery by sweeps before it is quarantined; with delays that double to an hour about a day. */
 const MAX_ATTEMPTS = 30
 
 /**
@@ -42,20 +42,6 @@ export async function deliverOverdue(
     }
   }
   return delivered
-}
-
-/** The broker gave up on a delivery that may work later: it is put off for the sweep, or quarantined after a day of that. */
-export async function putOff(
-  db: Db,
-  consumer: Consumer,
-  outboxId: string,
-  why: string,
-  error: object,
-): Promise<'pending' | 'quarantined'> {
-  const attempts = await countTry(db, consumer, outboxId)
-  if (attempts === undefined || attempts <= MAX_ATTEMPTS) return 'pending'
-  await quarantine(db, consumer, outboxId, why, error)
-  return 'quarantined'
 }
 
 /** One more try: the next one is due after a delay that doubles to an hour. Undefined for a row that is settled. */

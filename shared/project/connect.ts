@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { Db } from '#shared/db/connect.ts'
-import { transaction, type Tx } from '#shared/db/transaction.ts'
+import { ACTIVE_STATES, type Row } from '#shared/db/schema.ts'
+import type { Tx } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
-import { emit } from '#shared/outbox/write.ts'
+import type { Writer } from '#shared/outbox/deliver.ts'
+import type { ChangedRows } from '#shared/outbox/write.ts'
+import { endRun } from '#shared/run/transition.ts'
 
-/** A repository to connect, as the forge knows it. */
-export interface RepositoryToConnect {
+/** A repository as the forge knows it, and what is wanted of it. */
+export interface Repository {
   /** Root of the forge's API. */
   readonly instance: string
   readonly repositoryId: string
@@ -19,7 +22,7 @@ export interface RepositoryToConnect {
   readonly settings?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** A connected repository. The forge delivers to the gateway's `/hooks/github/<hookId>`. */
+/** A connected repository. The forge delivers to the gateway's `hookPath`. */
 export interface ConnectedProject {
   readonly projectId: string
   readonly hookId: string
@@ -27,88 +30,85 @@ export interface ConnectedProject {
   readonly did: 'connected' | 'changed' | 'unchanged'
 }
 
+/** Where the forge sends what it has for a hook, below the public URL. */
+export const hookPath = (hookId: string): string => `/hooks/github/${hookId}`
+
 /**
- * Writes project and hook, or brings those that are there to what is wanted; a repository that was disconnected is
- * connected again. `secretName` is the name the hook's secret has where the gateway reads it: the database never holds it.
- * A hook that the project has with another secret that is there, of `otherSecretNames`, is as good.
+ * Takes a repository in, disconnected, with a hook whose secret somebody else writes under the hook's own name. One that is
+ * in is left as it is, but for a hook where it has none and is not connected.
  */
-export async function connectProject(
-  db: Db,
-  producer: string,
-  repository: RepositoryToConnect,
-  secretName: string,
-  otherSecretNames: readonly string[] = [],
-): Promise<ConnectedProject> {
-  return transaction(db, async (tx) => {
-    const { project, did } = await writeProject(tx, repository)
-    const hooks = await tx
-      .selectFrom('hooks')
-      .select(['id', 'secret_name as secretName'])
-      .where('project_id', '=', project.id)
-      .where('secret_name', 'in', [secretName, ...otherSecretNames])
-      .orderBy('created_at', 'desc')
-      .execute()
-    const known = hooks.find((hook) => hook.secretName === secretName) ?? hooks[0]
-    if (known !== undefined && did === 'unchanged')
-      return { projectId: project.id, hookId: known.id, secretName: known.secretName, did }
-    const hook =
-      known === undefined
-        ? await tx
-            .insertInto('hooks')
-            .values({
-              id: randomBytes(16).toString('hex'),
-              provider: 'github',
-              instance: repository.instance,
-              project_id: project.id,
-              secret_name: secretName,
-            })
-            .returningAll()
-            .executeTakeFirstOrThrow()
-        : undefined
-    await emit(tx, producer, {
-      type: EVENT_TYPES.projectConnected,
-      subject: `projects/${project.id}`,
-      extensions: { provider: project.provider, project: project.id, repository: project.repository_id },
-      data: { project: project.id },
-      rows: { projects: [project], ...(hook !== undefined && { hooks: [hook] }) },
-    })
-    const { id: hookId = '', secretName: name = secretName } = known ?? { id: hook?.id }
-    return { projectId: project.id, hookId, secretName: name, did: did === 'unchanged' ? 'changed' : did }
-  })
+export async function addProject(
+  writer: Writer,
+  repository: Repository,
+): Promise<{ readonly projectId: string; readonly did: 'added' | 'unchanged' }> {
+  const { tx } = writer
+  const project = (await insert(tx, repository, 'disconnected')) ?? (await lock(tx, repository))
+  const known = await tx.selectFrom('hooks').select('id').where('project_id', '=', project.id).executeTakeFirst()
+  if (known !== undefined || project.state === 'connected') return { projectId: project.id, did: 'unchanged' }
+  const hook = await insertHook(tx, project)
+  await say(writer, 'projectAdded', project, { hooks: [hook] })
+  return { projectId: project.id, did: 'added' }
 }
 
-async function writeProject(tx: Tx, repository: RepositoryToConnect) {
-  const { instance, repositoryId, fullName, installationId, ownActorId, maxActive, settings } = repository
-  const wanted = {
-    full_name: fullName,
-    installation_id: installationId,
-    own_actor_id: ownActorId,
-    ...(maxActive !== undefined && { max_active: maxActive }),
-    ...(settings !== undefined && { settings: JSON.stringify(settings) }),
-  }
-  const fresh = await tx
-    .insertInto('projects')
-    .values({ provider: 'github', instance, repository_id: repositoryId, settings: '{}', ...wanted })
-    .onConflict((conflict) => conflict.columns(['provider', 'instance', 'repository_id']).doNothing())
-    .returningAll()
-    .executeTakeFirst()
-  if (fresh !== undefined) return { project: fresh, did: 'connected' as const }
-  const before = await tx
-    .selectFrom('projects')
+/**
+ * From here on what the repository's hook brings is accepted. Writes project and hook, or brings those that are there to what
+ * is wanted; a repository that was disconnected is connected again. `secretNames` are names that a hook's secret has where the
+ * gateway reads it: a new hook gets the first, and one that is there with any of them is as good. The database never holds
+ * a secret.
+ */
+export async function connectProject(
+  writer: Writer,
+  repository: Repository,
+  secretNames: readonly [string, ...string[]],
+): Promise<ConnectedProject> {
+  const { tx } = writer
+  const { project, did } = await bring(tx, repository)
+  const hooks = await tx
+    .selectFrom('hooks')
     .selectAll()
-    .where('provider', '=', 'github')
-    .where('instance', '=', instance)
-    .where('repository_id', '=', repositoryId)
-    .forUpdate()
-    .executeTakeFirstOrThrow()
-  const project = await tx
-    .updateTable('projects')
-    .set({ ...wanted, state: 'connected' })
-    .where('id', '=', before.id)
-    .returningAll()
-    .executeTakeFirstOrThrow()
-  if (JSON.stringify(project) === JSON.stringify(before)) return { project, did: 'unchanged' as const }
-  return { project, did: before.state === 'connected' ? ('changed' as const) : ('connected' as const) }
+    .where('project_id', '=', project.id)
+    .where('secret_name', 'in', secretNames)
+    .orderBy('created_at', 'desc')
+    .execute()
+  const known = hooks.find((hook) => hook.secret_name === secretNames[0]) ?? hooks[0]
+  const hook = known ?? (await insertHook(tx, project, secretNames[0]))
+  const connected = { projectId: project.id, hookId: hook.id, secretName: hook.secret_name }
+  if (known !== undefined && did === 'unchanged') return { ...connected, did }
+  await say(writer, 'projectConnected', project, known === undefined ? { hooks: [hook] } : {})
+  return { ...connected, did: did === 'unchanged' ? 'changed' : did }
+}
+
+/** Nothing of the repository is accepted or started any more, and what is under way is cancelled. What happened stays. */
+export async function disconnectProject(
+  writer: Writer,
+  projectId: string,
+): Promise<{ readonly did: 'disconnected' | 'unchanged' }> {
+  const { tx } = writer
+  const before = await tx.selectFrom('projects').selectAll().where('id', '=', projectId).forUpdate().executeTakeFirst()
+  if (before === undefined) return { did: 'unchanged' }
+  const active = await tx
+    .selectFrom('runs')
+    .select('id')
+    .where('project_id', '=', projectId)
+    .where('state', 'in', ACTIVE_STATES)
+    .orderBy('subject_id')
+    .execute()
+  for (const run of active)
+    await endRun(writer, run.id, {
+      state: 'cancelled',
+      type: EVENT_TYPES.runCancelled,
+      reason: 'project_removed',
+    })
+  if (before.state === 'connected') {
+    const project = await tx
+      .updateTable('projects')
+      .set({ state: 'disconnected' })
+      .where('id', '=', projectId)
+      .returningAll()
+      .executeTakeFirstOrThrow()
+    await say(writer, 'projectDisconnected', project, {})
+  }
+  return { did: active.length > 0 || before.state === 'connected' ? 'disconnected' : 'unchanged' }
 }
 
 /** Once the forge has made the hook: by its id there the router reads what the forge could not deliver. */
@@ -124,26 +124,79 @@ export async function rememberHook(
     .execute()
 }
 
-/** Nothing of these projects is accepted or started any more; without ids, of all. What they have stays. */
-export async function disconnectProjects(db: Db, producer: string, ids?: readonly string[]): Promise<void> {
-  await transaction(db, async (tx) => {
-    const projects = await tx
-      .updateTable('projects')
-      .set({ state: 'disconnected' })
-      .where('state', '=', 'connected')
-      .$if(ids !== undefined, (query) => query.where('id', 'in', [...(ids ?? []), NOBODY]))
-      .returningAll()
-      .execute()
-    for (const project of projects)
-      await emit(tx, producer, {
-        type: EVENT_TYPES.projectDisconnected,
-        subject: `projects/${project.id}`,
-        extensions: { provider: project.provider, project: project.id, repository: project.repository_id },
-        data: { project: project.id },
-        rows: { projects: [project] },
-      })
-  })
+/** The hook is gone at the forge: nobody asks about it any more. */
+export async function forgetHook(db: Db, hookId: string): Promise<void> {
+  await db.deleteFrom('hook_checks').where('hook_id', '=', hookId).execute()
 }
 
-/** SQL knows no empty list. */
-const NOBODY = '00000000-0000-0000-0000-000000000000'
+/** The row of a repository that was not there; undefined where it was. */
+function insert(tx: Tx, repository: Repository, state: Row<'projects'>['state']) {
+  const { instance, repositoryId: repository_id } = repository
+  return tx
+    .insertInto('projects')
+    .values({ provider: 'github', instance, repository_id, state, settings: '{}', ...columnsOf(repository) })
+    .onConflict((conflict) => conflict.columns(['provider', 'instance', 'repository_id']).doNothing())
+    .returningAll()
+    .executeTakeFirst()
+}
+
+function lock(tx: Tx, { instance, repositoryId }: Repository): Promise<Row<'projects'>> {
+  return tx
+    .selectFrom('projects')
+    .selectAll()
+    .where('provider', '=', 'github')
+    .where('instance', '=', instance)
+    .where('repository_id', '=', repositoryId)
+    .forUpdate()
+    .executeTakeFirstOrThrow()
+}
+
+/** The row, connected and as it is wanted. */
+async function bring(tx: Tx, repository: Repository) {
+  const fresh = await insert(tx, repository, 'connected')
+  if (fresh !== undefined) return { project: fresh, did: 'connected' as const }
+  const before = await lock(tx, repository)
+  const project = await tx
+    .updateTable('projects')
+    .set({ ...columnsOf(repository), state: 'connected' })
+    .where('id', '=', before.id)
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  if (JSON.stringify(project) === JSON.stringify(before)) return { project, did: 'unchanged' as const }
+  return { project, did: before.state === 'connected' ? ('changed' as const) : ('connected' as const) }
+}
+
+/** What may change while a repository stays the same one; what is not said is left as it is. */
+function columnsOf({ fullName, installationId, ownActorId, maxActive, settings }: Repository) {
+  return {
+    full_name: fullName,
+    installation_id: installationId,
+    own_actor_id: ownActorId,
+    ...(maxActive !== undefined && { max_active: maxActive }),
+    ...(settings !== undefined && { settings: JSON.stringify(settings) }),
+  }
+}
+
+function insertHook(tx: Tx, { id: projectId, instance }: Row<'projects'>, secretName?: string): Promise<Row<'hooks'>> {
+  const id = randomBytes(16).toString('hex')
+  return tx
+    .insertInto('hooks')
+    .values({ id, provider: 'github', instance, project_id: projectId, secret_name: secretName ?? `hook-${id}` })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+}
+
+function say(
+  { emit }: Writer,
+  what: 'projectAdded' | 'projectConnected' | 'projectDisconnected',
+  project: Row<'projects'>,
+  more: Pick<ChangedRows, 'hooks'>,
+): Promise<void> {
+  return emit({
+    type: EVENT_TYPES[what],
+    subject: `projects/${project.id}`,
+    extensions: { provider: project.provider, project: project.id, repository: project.repository_id },
+    data: { project: project.id },
+    rows: { projects: [project], ...more },
+  })
+}

@@ -4,13 +4,12 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { connect, type Db } from '#shared/db/connect.ts'
 import { HOOK_EVENTS } from '#shared/forge/github/hooks.ts'
 import { startForge, type RunningForge } from '../../deploy/local/forge/server.ts'
 import { startPostgres } from '../../deploy/local/postgres.ts'
 import { freePort, hostAddress } from './host.ts'
-import { loadImages } from './images.ts'
 import { kubectl, list, type Resource } from './kubectl.ts'
 
 // One installation from nothing to nothing, by the command as a person calls it. Each test goes on where the one before ended.
@@ -60,10 +59,9 @@ beforeAll(async () => {
       ],
     },
   })
-  const loaded = await loadImages(join(folder, 'bundles'))
   // Nothing here starts an agent.
   const agent = { name: 'codex-k8s/agent', newName: 'dev.local/agent', newTag: 'none' }
-  const images = [...loaded.filter(({ name }) => name !== agent.name), agent]
+  const images = [...inject('installed').images.filter(({ name }) => name !== agent.name), agent]
   writeFileSync(join(folder, 'images.json'), JSON.stringify(images))
   // One run namespace is somebody else's.
   await kubectl(['create', 'namespace', FOREIGN])

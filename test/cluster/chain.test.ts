@@ -1,79 +1,40 @@
-import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest'
-import { openDoor, type Door } from './door.ts'
-import { loadImages } from './images.ts'
-import { list, notReady, type Resource } from './kubectl.ts'
-import { apply, diagnosis, NAMESPACE, removeNamespace, render, writeOverlay } from './platform.ts'
-import { startWorld, type World } from './world.ts'
+import { afterAll, beforeAll, beforeEach, expect, inject, onTestFailed, test } from 'vitest'
+import { list, notReady } from './kubectl.ts'
+import { openPlace, type Place } from './place.ts'
+import { apply, diagnosis, NAMESPACE, OF_FUNCTIONS, render } from './platform.ts'
 
 // First contact: the manifests as they are, the bundles as images, one delivery. Each test goes on where the one before ended.
 
-let world: World
-let door: Door
-let resources: readonly Resource[]
-const kinds = (...wanted: readonly string[]) => resources.filter(({ kind }) => wanted.includes(kind))
-const ofFunctions = ['--selector', 'serving.knative.dev/service']
-const podNames = async () => (await list('pods', NAMESPACE, ...ofFunctions)).map(({ metadata }) => metadata.name)
+let place: Place
+const podNames = async () => (await list('pods', NAMESPACE, ...OF_FUNCTIONS)).map(({ metadata }) => metadata.name)
 // Knative's own settings are a stable window of 60 s and 30 s of grace.
-const allAtZero = () => expect.poll(podNames, { timeout: 240_000, interval: 1_000 }).toEqual([])
+const toZero = { timeout: 240_000, interval: 1_000 }
 
 beforeAll(async () => {
-  await removeNamespace()
-  world = await startWorld()
-  const images = await loadImages(join(world.folder, 'bundles'))
-  const overlay = writeOverlay(join(world.folder, 'overlay'), {
-    images,
-    config: { githubUrl: world.forgeUrl, gitUrl: world.forgeUrl },
-    secrets: {
-      database: { url: world.databaseUrl, auditUrl: world.auditDatabaseUrl },
-      hooks: { [world.hook.secretName]: world.hook.secret },
-      forge: { token: world.forgeToken },
-      'run-token': { key: randomBytes(32).toString('hex') },
-    },
-  })
-  resources = await render(overlay)
+  place = await openPlace('chain')
 })
 
 beforeEach(() => {
   onTestFailed(async () => void process.stderr.write(`${await diagnosis()}\n`))
 })
 
-afterAll(async () => {
-  door?.stop()
-  await removeNamespace()
-  await world?.stop()
-})
+afterAll(() => place?.close())
 
 test('the API server takes every manifest, with unknown fields refused', async () => {
-  // Knative's webhook tries a pod of each Service in its namespace, Pod Security included: what that needs comes first.
-  const first = kinds('Namespace', 'ServiceAccount', 'ConfigMap', 'Secret')
-  await apply(first)
-  const rest = resources.filter((resource) => !first.includes(resource))
-  const said = await apply(rest, '--dry-run=server')
-  expect(said.trim().split('\n')).toHaveLength(rest.length)
-  expect(kinds('Service').map(({ metadata }) => metadata.name)).toContain('webhook-gateway')
-  expect(kinds('Trigger').length).toBeGreaterThan(20)
+  const resources = await render(inject('installed').overlay)
+  const said = await apply(resources, '--dry-run=server')
+  expect(said.trim().split('\n')).toHaveLength(resources.length)
+  const names = resources.filter(({ kind }) => kind === 'Service').map(({ metadata }) => metadata.name)
+  expect(names).toContain('webhook-gateway')
+  expect(resources.filter(({ kind }) => kind === 'Trigger').length).toBeGreaterThan(20)
 })
 
-test('the manifests apply and everything becomes ready', async () => {
-  await apply(resources)
-  const waiting = async () => notReady(await list('ksvc,broker,trigger,pingsource', NAMESPACE))
-  await expect.poll(waiting, { timeout: 150_000, interval: 1_000 }).toEqual([])
-})
-
-test('with nothing to do no pod is left', async () => {
-  const deployments = await list('deployments', NAMESPACE, ...ofFunctions)
-  expect(deployments).toHaveLength(kinds('Service').length)
-  await allAtZero()
+test('everything is ready', async () => {
+  expect(notReady(await list('ksvc,broker,trigger,pingsource', NAMESPACE))).toEqual([])
 })
 
 test('the gateway takes the ping of a new hook and refuses a wrong signature', async () => {
-  const service = (await list('ksvc', NAMESPACE)).find(({ metadata }) => metadata.name === 'webhook-gateway')
-  door = await openDoor(service?.status?.url ?? '')
-  const path = `/hooks/github/${world.hook.id}`
-  await world.alice('POST', '/repos/alice/calc/issues', { title: 'add subtracts', body: 'add(1, 2) is -1.' })
-  await world.connectHook(`${door.url}${path}`)
+  const { door, repository } = place
   const ping = () => door.passed.find(({ event }) => event === 'ping')
   await expect.poll(ping, { timeout: 30_000 }).toMatchObject({ status: 202 })
   const headers = {
@@ -82,20 +43,24 @@ test('the gateway takes the ping of a new hook and refuses a wrong signature', a
     'x-github-delivery': 'forged',
     'x-hub-signature-256': `sha256=${'0'.repeat(64)}`,
   }
-  expect(await door.send(path, headers, Buffer.from('{}'))).toMatchObject({ status: 401 })
+  expect(await door.send(repository.hookPath, headers, Buffer.from('{}'))).toMatchObject({ status: 401 })
+})
+
+test('with nothing to do no pod is left', async () => {
+  await place.issue('add subtracts')
+  await expect.poll(podNames, toZero).toEqual([])
 })
 
 test('with everything at zero a signed delivery goes through gateway and broker to the ledger', async () => {
-  await allAtZero()
+  const { db, door } = place
   const since = performance.now()
-  await world.alice('POST', '/repos/alice/calc/issues/1/labels', { labels: ['run:dev'] })
+  await place.label(1)
 
-  const labeled = () => door.passed.find(({ event, delivery }) => event === 'issues' && delivery !== 'forged')
-  await expect
-    .poll(labeled, { timeout: 30_000 })
-    .toMatchObject({ status: 202, body: '{"state":"accepted","duplicate":false}' })
+  const labeled = () => door.passed.findLast(({ event, delivery }) => event === 'issues' && delivery !== 'forged')
+  await expect.poll(() => door.passed.filter(({ event }) => event === 'issues').length, { timeout: 30_000 }).toBe(3)
+  expect(labeled()).toMatchObject({ status: 202, body: '{"state":"accepted","duplicate":false}' })
   const inLedger = () =>
-    world.db
+    db
       .selectFrom('ledger')
       .innerJoin('outbox', 'outbox.id', 'ledger.outbox_id')
       .select(['outbox.type'])
@@ -107,13 +72,14 @@ test('with everything at zero a signed delivery goes through gateway and broker 
 })
 
 test('the same delivery wakes label-router, which makes one run of it', async () => {
-  const runs = () => world.db.selectFrom('runs').select(['stage', 'requester_login']).execute()
+  const runs = () => runsOf(place)
   await expect.poll(runs, { timeout: 60_000 }).toEqual([{ stage: 'dev', requester_login: 'alice' }])
 })
 
 test('what the run says of itself comes to the ledger too, and nothing is lost', async () => {
+  const { db } = place
   const types = async () => {
-    const rows = await world.db
+    const rows = await db
       .selectFrom('ledger')
       .innerJoin('outbox', 'outbox.id', 'ledger.outbox_id')
       .select('outbox.type')
@@ -121,6 +87,9 @@ test('what the run says of itself comes to the ledger too, and nothing is lost',
     return rows.map(({ type }) => type)
   }
   await expect.poll(types, { timeout: 60_000 }).toContain('dev.codex-k8s.stage.approved.v1')
-  const accounting = await world.db.selectFrom('accounting').selectAll().executeTakeFirst()
-  expect(accounting).toMatchObject({ lost: 0, accepted: 2 })
+  const accounting = await db.selectFrom('accounting').selectAll().executeTakeFirst()
+  expect(accounting).toMatchObject({ lost: 0, accepted: 3 })
 })
+
+const runsOf = ({ db, repository }: Place) =>
+  db.selectFrom('runs').select(['stage', 'requester_login']).where('project_id', '=', repository.projectId).execute()

@@ -9,6 +9,7 @@ import { buildImages, defaultBase } from '../../deploy/images/build.ts'
 import { ToolFailed } from '../../deploy/images/run.ts'
 import { findTool, type Tool } from '../../deploy/images/tool.ts'
 import { units } from '../../deploy/units.ts'
+import { isOnNodes } from './node-images.ts'
 
 /** Where a function's image is. */
 export interface Image {
@@ -31,8 +32,9 @@ export async function loadImages(folder: string): Promise<Image[]> {
   if (builder === undefined) return loadBundles(folder)
   const { tool, base, loader } = builder
   const layout = join(folder, 'oci')
+  const there = new Set<string>()
   const images = await buildImages({
-    tool,
+    tool: sparing(tool, there),
     base,
     registry: prefix,
     only: [],
@@ -42,13 +44,29 @@ export async function loadImages(folder: string): Promise<Image[]> {
     uncompressed: true,
     say: (line) => void process.stderr.write(`${line}\n`),
   })
-  const archive = join(folder, 'images.tar')
-  await writeArchive(tool.name, layout, images, archive)
+  const missing = images.filter(({ newName, newTag }) => !there.has(`${newName}:${newTag}`))
+  if (missing.length > 0) {
+    const archive = join(folder, 'images.tar')
+    await writeArchive(tool.name, layout, missing, archive)
+    await call(loader, [archive])
+    rmSync(archive)
+  }
   rmSync(layout, { recursive: true })
-  await call(loader, [archive])
-  rmSync(archive)
   // Not by digest: a node that got them from a file knows them by name.
   return images.map(({ name, newName, newTag }) => ({ name, newName, newTag }))
+}
+
+/** Neither builds nor delivers what the cluster's nodes have; the names of that go into `there`. */
+function sparing(tool: Tool, there: Set<string>): Tool {
+  return {
+    ...tool,
+    async idOf(reference) {
+      if (!reference.startsWith(`${prefix}/`) || !(await isOnNodes(reference))) return tool.idOf(reference)
+      there.add(reference)
+      return reference
+    },
+    deliver: async (reference, target) => (there.has(reference) ? '' : tool.deliver(reference, target)),
+  }
 }
 
 /** What builds images here, on what, and who brings an archive of them to the cluster's nodes. */
@@ -92,12 +110,20 @@ async function loadBundles(folder: string): Promise<Image[]> {
   return images
 }
 
+/** What brings an image to the cluster: the command that the variable names, else that of the test cluster beside us. */
+export function loader(variable: string, beside: string): readonly string[] {
+  const own = process.env[variable]?.split(' ').filter(Boolean)
+  const command = own ?? (existsSync(besides) ? [besides, beside] : [])
+  if (command.length === 0) throw new Error(`${variable} is not set: nothing can bring images to the cluster`)
+  return command
+}
+
 /** Makes one image: `NAME:TAG`, the folder that lies at /app, and its entry point as JSON. */
-export async function load(args: readonly string[]): Promise<void> {
-  const own = process.env['IMAGE_LOADER']?.split(' ').filter(Boolean)
-  const command = own ?? (existsSync(besides) ? [besides, 'node-image'] : undefined)
-  if (command === undefined) throw new Error('IMAGE_LOADER is not set: nothing can bring images to the cluster')
-  await call(command, args)
+export async function load(
+  args: readonly string[],
+  command: readonly string[] = loader('IMAGE_LOADER', 'node-image'),
+): Promise<void> {
+  if (!(await isOnNodes(args[0] ?? ''))) await call(command, args)
 }
 
 async function call([command = '', ...before]: readonly string[], args: readonly string[]): Promise<void> {

@@ -7,11 +7,24 @@ const command = process.env['KUBECTL'] ?? 'kubectl'
 /** A Kubernetes object, as far as the tests look into it. */
 export interface Resource {
   readonly kind: string
-  readonly metadata: { readonly name: string; readonly namespace?: string }
+  readonly metadata: {
+    readonly name: string
+    readonly namespace?: string
+    readonly annotations?: Readonly<Record<string, string>>
+  }
+  /** Of an event: what it is about. */
+  readonly involvedObject?: { readonly name: string }
   readonly spec?: Readonly<Record<string, unknown>>
   readonly status?: {
+    readonly phase?: string
     readonly url?: string
     readonly addresses?: readonly { readonly type: string; readonly address: string }[]
+    /** Of a node. */
+    readonly images?: readonly { readonly names: readonly string[] }[]
+    /** Of a pod. */
+    readonly containerStatuses?: readonly {
+      readonly state: Readonly<Partial<Record<'waiting' | 'terminated', { readonly reason: string }>>>
+    }[]
     readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[]
   }
 }

@@ -35,7 +35,7 @@ export const tryAll = (attempts: readonly Attempt[]) => `
   const made = ${JSON.stringify(attempts)}.map((each) => new Promise((resolve) => {
     const say = (said) => resolve([each.name, said])
     // A request may have to wait for a cold start.
-    setTimeout(say, each.kind === 'http' ? 30_000 : 4_000, 'nothing')
+    setTimeout(say, each.kind === 'http' ? 10_000 : 4_000, 'nothing')
     kinds[each.kind](each, say)
   }))
   console.log(JSON.stringify(Object.fromEntries(await Promise.all(made))))

@@ -1,18 +1,15 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { bundle } from '../../deploy/bundle.ts'
-import { units } from '../../deploy/units.ts'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { findIngress } from './door.ts'
 import { hostAddress } from './host.ts'
-import { load } from './images.ts'
 import { kubectl } from './kubectl.ts'
 import { kustomized } from './kustomized.ts'
-import { apply, NAMESPACE } from './platform.ts'
+import { apply, NAMESPACE, removeNamespaces } from './platform.ts'
 import { everywhere, podOf, serving, tryAll, type Said } from './network-attempts.ts'
 
 // What an agent's pod reaches: the same attempts from a run namespace, from one behind the door of deploy/overlays/run-door, and
@@ -30,13 +27,16 @@ const stops: (() => void)[] = []
 let attempts: Awaited<ReturnType<typeof everywhere>>
 
 beforeAll(async () => {
-  await removeAll()
-  const images = await standIns()
+  await removeNamespaces([PLATFORM, RUNS, DOOR, FREE])
+  const { images } = inject('installed')
   const platform = await kustomized(join(folder, 'platform'), {
     namespace: PLATFORM,
     resources: ['knative'],
     components: ['deploy/overlays/run-door/platform'],
-    patches: [patch('NetworkPolicy', 'run-door', ['/spec/ingress/0/from/0/namespaceSelector', labelled(PLATFORM)])],
+    patches: [
+      patch('NetworkPolicy', 'run-door', ['/spec/ingress/0/from/0/namespaceSelector', labelled(PLATFORM)]),
+      standIn,
+    ],
     images,
     secretGenerator: ['database', 'forge', 'run-token'].map((name) => ({
       name: `codex-k8s-${name}`,
@@ -86,7 +86,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const stop of stops) stop()
   rmSync(folder, { recursive: true, force: true })
-  await removeAll()
+  await removeNamespaces([PLATFORM, RUNS, DOOR, FREE])
 })
 
 const gateways = { 'run-gateway': '200', 'model-gateway': '200' }
@@ -125,25 +125,6 @@ async function reached(namespace: string): Promise<Said> {
   return JSON.parse(await kubectl(['exec', 'somebody', '--namespace', namespace, '--', ...command])) as Said
 }
 
-/** The door is the real one. */
-async function standIns() {
-  const programs = join(folder, 'programs')
-  mkdirSync(programs)
-  const door = units().find(({ name }) => name === 'run-door')
-  if (door !== undefined) await bundle(door, programs)
-  writeFileSync(join(programs, 'stand-in.mjs'), serving)
-  const prefix = process.env['IMAGE_PREFIX'] ?? 'dev.local'
-  const loaded = async (name: string, file: string, names: readonly string[]) => {
-    const [newName, newTag] = [`${prefix}/${name}`, Date.now().toString(36)]
-    await load([`${newName}:${newTag}`, programs, JSON.stringify(['node', `/app/${file}`])])
-    return names.map((each) => ({ name: `codex-k8s/${each}`, newName, newTag }))
-  }
-  return [
-    ...(await loaded('network-stand-in', 'stand-in.mjs', functions)),
-    ...(await loaded('network-door', 'run-door/main.js', ['run-door'])),
-  ]
-}
-
 /** TCP and UDP of this machine, as the database and the forge are reached. */
 async function elsewhere() {
   const host = await hostAddress()
@@ -156,6 +137,18 @@ async function elsewhere() {
     () => tcp.close(),
   )
   return { host, udpPort: udp.address().port, tcpPort: (tcp.address() as AddressInfo).port }
+}
+
+/** The functions' own images, with another program. The door is the real one. */
+const standIn = {
+  target: { group: 'serving.knative.dev', kind: 'Service' },
+  patch: JSON.stringify([
+    {
+      op: 'add',
+      path: '/spec/template/spec/containers/0/command',
+      value: ['node', '--input-type=module', '--eval', serving],
+    },
+  ]),
 }
 
 const labelled = (platform: string) => ({ matchLabels: { 'codex-k8s.dev/runs-of': platform } })
@@ -195,12 +188,4 @@ async function serviceSpec(namespace: string, name: string) {
     spec: { selector: object; ports: { port: number; targetPort: number | string; protocol: string }[] }
   }
   return spec
-}
-
-async function removeAll(): Promise<void> {
-  await kubectl(['delete', 'ksvc', '--all', '--namespace', PLATFORM, '--ignore-not-found'])
-  // The grace of a gateway is 600 s.
-  for (const namespace of [PLATFORM, RUNS, DOOR, FREE])
-    await kubectl(['delete', 'pods', '--all', '--namespace', namespace, '--grace-period', '0', '--force'])
-  await kubectl(['delete', 'namespace', PLATFORM, RUNS, DOOR, FREE, '--ignore-not-found', '--timeout', '120s'])
 }

@@ -5,8 +5,28 @@ import { eventually } from '../support/wait.ts'
 import type { Image } from './images.ts'
 import { kubectl, list, type Resource } from './kubectl.ts'
 
-/** Where everything of the test is: never the namespace of a real installation. */
-export const NAMESPACE = 'codex-k8s-test'
+/** Where everything of the test is: never the namespace of a real installation. Two runs at once need two names. */
+export const NAMESPACE = process.env['TEST_NAMESPACE'] ?? 'codex-k8s-test'
+
+/** Where the agents' Jobs of the test are. */
+export const RUNS_NAMESPACE = `${NAMESPACE}-runs`
+
+/** Where a pod is that is none of ours. */
+export const STRANGER_NAMESPACE = `${NAMESPACE}-stranger`
+
+/** Selects the pods and deployments of the functions. */
+export const OF_FUNCTIONS = ['--selector', 'serving.knative.dev/service'] as const
+
+/** The address of a function inside of the cluster. */
+export const functionUrl = (name: string) => `http://${name}.${NAMESPACE}.svc.cluster.local`
+
+/** Whether the broker is of the durable class that `deploy/overlays/rabbitmq` chooses, instead of the cluster's default one. */
+export const ON_RABBITMQ = process.env['BROKER_CLASS'] === 'rabbitmq'
+
+/** Where events are posted to. */
+export const brokerUrl = ON_RABBITMQ
+  ? functionUrl('default-broker-ingress')
+  : `http://broker-ingress.knative-eventing.svc.cluster.local/${NAMESPACE}/default`
 
 const root = resolve(import.meta.dirname, '..', '..')
 
@@ -22,12 +42,11 @@ export interface Installation {
 /** Writes an overlay over `knative/` and `eventing/` as they are, the way an installation would; returns its folder. */
 export function writeOverlay(folder: string, { images, config, secrets }: Installation): string {
   mkdirSync(folder, { recursive: true })
-  const at = (name: string) => `http://${name}.${NAMESPACE}.svc.cluster.local`
   const data = {
-    brokerUrl: `http://broker-ingress.knative-eventing.svc.cluster.local/${NAMESPACE}/default`,
-    serviceUrlTemplate: at('{function}'),
-    runGatewayUrl: at('run-gateway'),
-    modelGatewayUrl: at('model-gateway'),
+    brokerUrl,
+    serviceUrlTemplate: functionUrl('{function}'),
+    runGatewayUrl: functionUrl('run-gateway'),
+    modelGatewayUrl: functionUrl('model-gateway'),
     ...config,
   }
   const kustomization = {
@@ -35,6 +54,7 @@ export function writeOverlay(folder: string, { images, config, secrets }: Instal
     kind: 'Kustomization',
     namespace: NAMESPACE,
     resources: ['knative', 'eventing'].map((name) => relative(folder, join(root, name))),
+    components: ON_RABBITMQ ? [relative(folder, join(root, 'deploy', 'overlays', 'rabbitmq'))] : [],
     images,
     patches: [
       { patch: JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'codex-k8s' }, data }) },
@@ -50,6 +70,33 @@ export function writeOverlay(folder: string, { images, config, secrets }: Instal
   return folder
 }
 
+/**
+ * Writes an overlay over `knative/runs`, for the test's own run namespace. The ingress of a cluster that is none of the usual
+ * ones gets a rule of its own.
+ */
+export function writeRunsOverlay(folder: string, ingressNamespace: string): string {
+  mkdirSync(folder, { recursive: true })
+  const subject = { kind: 'ServiceAccount', name: 'stage-dispatcher', namespace: NAMESPACE }
+  const replaceSubject = [{ op: 'replace', path: '/subjects', value: [subject] }]
+  const to = [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': ingressNamespace } } }]
+  const addIngress = [{ op: 'add', path: '/spec/egress/-', value: { to } }]
+  const anyPort = [{ op: 'remove', path: '/spec/egress/0/ports' }]
+  const kustomization = {
+    apiVersion: 'kustomize.config.k8s.io/v1beta1',
+    kind: 'Kustomization',
+    namespace: RUNS_NAMESPACE,
+    resources: [relative(folder, join(root, 'knative', 'runs'))],
+    patches: [
+      { target: { kind: 'RoleBinding', name: 'stage-dispatcher' }, patch: JSON.stringify(replaceSubject) },
+      { target: { kind: 'NetworkPolicy', name: 'gateways' }, patch: JSON.stringify(addIngress) },
+      // The resolver's own port is not 53 everywhere.
+      { target: { kind: 'NetworkPolicy', name: 'dns' }, patch: JSON.stringify(anyPort) },
+    ],
+  }
+  writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization))
+  return folder
+}
+
 /** What the overlay comes to. */
 export async function render(overlay: string): Promise<Resource[]> {
   return parseAllDocuments(await kubectl(['kustomize', overlay])).map((document) => document.toJS() as Resource)
@@ -61,22 +108,34 @@ export async function apply(resources: readonly Resource[], ...more: readonly st
   return kubectl(args, resources.map((resource) => JSON.stringify(resource)).join('\n---\n'))
 }
 
+/** Every namespace of an installation of the tests, and what is tried from elsewhere. */
+const NAMESPACES = [NAMESPACE, RUNS_NAMESPACE, STRANGER_NAMESPACE]
+
 /**
- * Removes the namespace and waits until it is gone. Pods first, and without their grace: a namespace that goes while pods
- * are ending is looked at again only after half of the longest grace, and a gateway has 600 s.
+ * Removes namespaces, the first with functions in it, and waits until they are gone. Pods first, and without their grace: a
+ * namespace that goes while pods are ending is looked at again only after half of the longest grace, and a gateway has 600 s.
  */
-export async function removeNamespace(): Promise<void> {
-  const all = ['--namespace', NAMESPACE, '--all', '--ignore-not-found']
-  for (const kind of ['trigger,pingsource', 'broker', 'ksvc'])
-    await kubectl(['delete', kind, ...all, '--timeout', '60s'])
-  const deployments = () => list('deployments', NAMESPACE)
-  await eventually(async () => (await deployments()).length === 0, {
+export async function removeNamespaces(namespaces: readonly string[] = NAMESPACES): Promise<void> {
+  const [platform = ''] = namespaces
+  const all = ['--namespace', platform, '--all', '--ignore-not-found']
+  for (const kind of ['trigger,pingsource', 'broker', 'ksvc']) {
+    // Knative's webhooks are asked about each, and are away now and then on a busy machine.
+    const remove = async () => (await kubectl(['delete', kind, ...all, '--timeout', '60s'])) || 'nothing'
+    await eventually(remove, { what: `each ${kind} to go`, timeoutMs: 120_000, everyMs: 1_000 })
+  }
+  await eventually(async () => (await list('deployments', platform, ...OF_FUNCTIONS)).length === 0, {
     what: 'the functions to go',
     timeoutMs: 60_000,
     everyMs: 500,
   })
-  await kubectl(['delete', 'pods', ...all, '--grace-period', '0', '--force', '--timeout', '60s'])
-  await kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout', '120s'])
+  await Promise.all(namespaces.map(removeWithPods))
+}
+
+async function removeWithPods(namespace: string): Promise<void> {
+  await kubectl(['delete', 'jobs', '--namespace', namespace, '--all', '--cascade=orphan', '--ignore-not-found'])
+  const now = ['--grace-period', '0', '--force', '--timeout', '60s']
+  await kubectl(['delete', 'pods', '--namespace', namespace, '--all', '--ignore-not-found', ...now])
+  await kubectl(['delete', 'namespace', namespace, '--ignore-not-found', '--timeout', '120s'])
 }
 
 /** Everything that explains why something did not happen. */
@@ -84,18 +143,12 @@ export async function diagnosis(): Promise<string> {
   const inNamespace = ['--namespace', NAMESPACE]
   const parts = await Promise.all([
     look(['get', 'ksvc,revision,broker,trigger,pingsource,pod', ...inNamespace, '--output', 'wide']),
+    look(['get', 'job,pod', '--namespace', RUNS_NAMESPACE, '--output', 'wide']),
+    look(['get', 'events', '--namespace', RUNS_NAMESPACE, '--sort-by', '.lastTimestamp']).then((events) =>
+      lastLines(events, 20),
+    ),
     look(['get', 'events', ...inNamespace, '--sort-by', '.lastTimestamp']).then((events) => lastLines(events, 40)),
-    look([
-      'logs',
-      ...inNamespace,
-      '--selector',
-      'serving.knative.dev/service',
-      '--container',
-      'user-container',
-      '--tail',
-      '30',
-      '--prefix',
-    ]),
+    look(['logs', ...inNamespace, ...OF_FUNCTIONS, '--container', 'user-container', '--tail', '30', '--prefix']),
   ])
   return parts.join('\n\n')
 }

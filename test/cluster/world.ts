@@ -1,51 +1,64 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect, type Db } from '#shared/db/connect.ts'
-import { migrate } from '#shared/db/migrate.ts'
 import { startForge } from '../../deploy/local/forge/server.ts'
 import { createLogins, withLogin } from '../../deploy/local/logins.ts'
-import { startPostgres } from '../../deploy/local/postgres.ts'
+import { connect } from '#shared/db/connect.ts'
+import { writeAs } from '#shared/outbox/deliver.ts'
+import { connectProject, hookPath } from '#shared/project/connect.ts'
+import { migrate } from '#shared/db/migrate.ts'
+import { startDatabase } from './database.ts'
 import { freePort, hostAddress } from './host.ts'
 
-const REPOSITORY = 'alice/calc'
-const tokens = { alice: 'token-alice', bot: 'token-bot' }
+/** One repository per test file, so that what a file counts at the forge is its own. */
+export const REPOSITORIES = ['chain', 'ends', 'fabricated', 'kills', 'poison', 'rollout'] as const
+/** A repository of alice's. */
+export type RepositoryName = (typeof REPOSITORIES)[number]
 
-/** What the platform needs around it, on this machine: a migrated PostgreSQL and a forge with one connected repository. */
+/** Tokens of the two accounts at the forge: alice asks, the bot is the platform. */
+export const TOKENS = { alice: 'token-alice', bot: 'token-bot' } as const
+
+/** Name of the secret that all hooks share. */
+const HOOK_SECRET = 'test'
+
+/** A repository that is connected; its hook has to be told where the door is. */
+export interface Repository {
+  readonly fullName: string
+  readonly projectId: string
+  readonly hookId: string
+  readonly hookPath: string
+  readonly secret: string
+}
+
+/** What the platform needs around it, on this machine: a migrated PostgreSQL and a forge with connected repositories. */
 export interface World {
   readonly folder: string
-  readonly db: Db
+  /** Of the owner, for the tests. */
+  readonly ownerUrl: string
   /** As pods reach them. */
   readonly databaseUrl: string
   /** For audit-sink alone. */
   readonly auditDatabaseUrl: string
+  /** File whose first line is the process id of the database server. */
+  readonly databasePid: string
   readonly forgeUrl: string
-  readonly forgeToken: string
-  readonly hook: { readonly id: string; readonly secretName: string; readonly secret: string }
-  /** A request to the forge by the repository's owner. */
-  alice(method: string, path: string, body?: unknown): Promise<unknown>
-  /** Lets the forge deliver to the URL from now on. */
-  connectHook(url: string): Promise<void>
+  readonly repositories: Readonly<Record<RepositoryName, Repository>>
+  /** Hook secrets by name. */
+  readonly hookSecrets: Readonly<Record<string, string>>
+  readonly runTokenKey: string
   stop(): Promise<void>
 }
 
-/** Starts database and forge where pods reach them, and connects the repository. */
+/** Starts database and forge where pods reach them, and connects the repositories. */
 export async function startWorld(): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'codex-k8s-cluster-'))
   // As root the database server runs under another account, which has to get there.
   chmodSync(folder, 0o755)
   const host = await hostAddress()
-  const access = join(folder, 'pg_hba.conf')
-  writeFileSync(access, 'host all all all scram-sha-256\n')
-  const postgres = await startPostgres({
-    dataDir: join(folder, 'database'),
-    durable: false,
-    settings: { listen_addresses: `127.0.0.1,${host}`, hba_file: access, max_connections: '200' },
-  })
-  await migrate(postgres.url)
-  const logins = await createLogins(postgres.url)
-  const db = connect(postgres.url, { name: 'cluster-test' })
+  const database = await startDatabase(folder, host)
+  await migrate(database.url)
+  const logins = await createLogins(database.url)
 
   const port = await freePort(host)
   const forge = await startForge({
@@ -55,75 +68,69 @@ export async function startWorld(): Promise<World> {
     publicUrl: `http://${host}:${port}`,
     seed: {
       users: [
-        { login: 'alice', token: tokens.alice },
-        { login: 'codex-bot', token: tokens.bot },
+        { login: 'alice', token: TOKENS.alice },
+        { login: 'codex-bot', token: TOKENS.bot },
       ],
-      repos: [
-        {
-          owner: 'alice',
-          name: 'calc',
-          files: { 'add.js': 'a - b\n' },
-          collaborators: { 'codex-bot': 'write' },
-          labels: ['run:dev'],
-        },
-      ],
+      repos: REPOSITORIES.map((name) => ({
+        owner: 'alice',
+        name,
+        files: { 'add.js': 'a - b\n' },
+        // It reads and repeats the hook's deliveries.
+        collaborators: { 'codex-bot': 'admin' },
+        labels: ['run:dev', 'bug'],
+      })),
+      rate_limit: 1_000_000,
     },
   })
-  const request = async (token: string, method: string, path: string, body?: unknown): Promise<unknown> => {
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
-    const response = await fetch(`${forge.url}${path}`, {
-      method,
-      headers,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`)
-    return response.json()
-  }
-  const alice = (method: string, path: string, body?: unknown) => request(tokens.alice, method, path, body)
-
-  const repository = (await alice('GET', `/repos/${REPOSITORY}`)) as { id: number }
-  const bot = (await request(tokens.bot, 'GET', '/user')) as { id: number }
-  const project = await db
-    .insertInto('projects')
-    .values({
-      provider: 'github',
-      instance: forge.url,
-      repository_id: String(repository.id),
-      full_name: REPOSITORY,
-      own_actor_id: String(bot.id),
-      settings: '{}',
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-  const hook = { id: 'clustertest', secretName: 'calc', secret: randomBytes(24).toString('hex') }
-  await db
-    .insertInto('hooks')
-    .values({
-      id: hook.id,
-      provider: 'github',
-      instance: forge.url,
-      project_id: project.id,
-      secret_name: hook.secretName,
-    })
-    .execute()
+  const hookSecret = randomBytes(32).toString('hex')
+  const repositories = await connectAll(database.url, forge.url, hookSecret)
+  const reachable = (url: string) => url.replace('@127.0.0.1:', `@${host}:`)
 
   return {
     folder,
-    db,
-    databaseUrl: withLogin(postgres.url, logins.functions).replace('@127.0.0.1:', `@${host}:`),
-    auditDatabaseUrl: withLogin(postgres.url, logins.audit).replace('@127.0.0.1:', `@${host}:`),
+    ownerUrl: database.url,
+    databaseUrl: reachable(withLogin(database.url, logins.functions)),
+    auditDatabaseUrl: reachable(withLogin(database.url, logins.audit)),
+    databasePid: database.pidFile,
     forgeUrl: forge.url,
-    forgeToken: tokens.bot,
-    hook,
-    alice,
-    async connectHook(url) {
-      const config = { url, content_type: 'json', secret: hook.secret }
-      await alice('POST', `/repos/${REPOSITORY}/hooks`, { name: 'web', active: true, events: ['issues'], config })
-    },
+    repositories,
+    hookSecrets: { [HOOK_SECRET]: hookSecret },
+    runTokenKey: randomBytes(32).toString('hex'),
     async stop() {
-      await Promise.allSettled([db.destroy(), forge.close()])
-      await postgres.stop()
+      await forge.close()
+      await database.stop()
       rmSync(folder, { recursive: true, force: true })
     },
+  }
+}
+
+async function connectAll(databaseUrl: string, forgeUrl: string, secret: string): Promise<World['repositories']> {
+  const ask = async (token: string, path: string) => {
+    const response = await fetch(`${forgeUrl}${path}`, { headers: { authorization: `Bearer ${token}` } })
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
+    return (await response.json()) as { id: number }
+  }
+  const db = connect(databaseUrl, { name: 'cluster-test' })
+  try {
+    const bot = await ask(TOKENS.bot, '/user')
+    const connected: [RepositoryName, Repository][] = []
+    for (const name of REPOSITORIES) {
+      const fullName = `alice/${name}`
+      const { id } = await ask(TOKENS.alice, `/repos/${fullName}`)
+      const project = {
+        instance: forgeUrl,
+        repositoryId: String(id),
+        fullName,
+        installationId: null,
+        ownActorId: String(bot.id),
+        maxActive: 50,
+      }
+      const { result } = await writeAs(db, 'cluster-test', (writer) => connectProject(writer, project, [HOOK_SECRET]))
+      const { projectId, hookId } = result
+      connected.push([name, { fullName, projectId, hookId, hookPath: hookPath(hookId), secret }])
+    }
+    return Object.fromEntries(connected) as Record<RepositoryName, Repository>
+  } finally {
+    await db.destroy()
   }
 }

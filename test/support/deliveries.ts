@@ -8,8 +8,19 @@ export interface Signed {
   readonly guid?: string
 }
 
+/** What a delivery is answered; a status of 0 is no answer. The code is that of a refusal. */
+export interface Answer {
+  readonly status: number
+  readonly code?: string
+}
+
 /** Sends a delivery to the world's hook, signed with its secret. Returns the status; 0 for no answer. */
-export async function deliverSigned(world: World, { event, body, guid = randomUUID() }: Signed): Promise<number> {
+export async function deliverSigned(world: World, delivery: Signed): Promise<number> {
+  return (await answerTo(world, delivery)).status
+}
+
+/** Sends a delivery as `deliverSigned` does, for who wants to know why it is refused. */
+export async function answerTo(world: World, { event, body, guid = randomUUID() }: Signed): Promise<Answer> {
   const signature = createHmac('sha256', world.hookSecret).update(body).digest('hex')
   const response = await fetch(world.hookUrl, {
     method: 'POST',
@@ -21,8 +32,8 @@ export async function deliverSigned(world: World, { event, body, guid = randomUU
     },
     body,
   }).catch(() => undefined)
-  await response?.body?.cancel()
-  return response?.status ?? 0
+  const said = ((await response?.json().catch(() => ({}))) ?? {}) as { code?: string }
+  return { status: response?.status ?? 0, ...said }
 }
 
 /** While paused the forge makes its deliveries into the void and remembers them. */

@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 
 // An agent that thinks nothing: it takes its input and hands in one small change. What it does is told by CHANGE, a JSON
 // object of path to text; `{"hangs": n}` makes the first n attempts wait for ever, `{"exit": n}` ends at once without a result,
-// `{"asks": true}` asks the model first, `{"obeys": true}` does what the issue's text says: JSON with `files` and `message`.
+// `{"asks": true}` asks the model first, `{"obeys": true}` does what the issue's text says: JSON with `files` and `message`,
+// `hangs` as above, and `eats`, which takes memory until there is none.
 // `{"dies": n}`: the first n attempts are killed as the kernel would. `{"works": ms}` takes so long for it, `{"patient": true}` asks a
 // gateway that does not answer for minutes. While it hangs:
 // `deaf` ignores SIGTERM, `daemon` has started something that left its group and session (its pid is in the file `daemon`),
@@ -98,7 +99,11 @@ const content = change.obeys === true ? await call('GET', `blobs/${input.manifes
 const told = JSON.parse(((await content?.json()) as { body: string } | undefined)?.body ?? '{}') as {
   files?: Record<string, string>
   message?: object
+  hangs?: number
+  eats?: boolean
 }
+if (told.eats === true) for (const eaten: Buffer[] = []; ;) eaten.push(Buffer.alloc(1 << 24, 1))
+if (input.attempt <= (told.hangs ?? 0)) await new Promise(() => setInterval(() => {}, 1_000))
 // A revision says it once more.
 const files = Object.entries(told.files ?? change.files ?? {}).map(
   ([path, text]) => [path, input.manifest.revise === undefined ? text : `${text}${text}`] as const,

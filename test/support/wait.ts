@@ -10,18 +10,21 @@ export interface EventuallyOptions {
   readonly everyMs?: number
 }
 
+/** What is left of a type once its value is truthy. */
+type Truthy<T> = Exclude<T, undefined | null | false | 0 | ''>
+
 /** Looks again and again until the check gives something truthy without throwing; fails with what it saw last. */
 export async function eventually<T>(
   check: () => T | Promise<T>,
   { what, timeoutMs = 10_000, everyMs = 25 }: EventuallyOptions,
-): Promise<T> {
+): Promise<Truthy<T>> {
   const end = performance.now() + timeoutMs
   for (;;) {
     let last: unknown
     let thrown: unknown
     try {
       const result = await check()
-      if (result) return result
+      if (result) return result as Truthy<T>
       last = result
     } catch (error) {
       thrown = error

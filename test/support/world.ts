@@ -71,6 +71,8 @@ export interface World {
   functions(): NodeProcess
   /** Starts the functions again, perhaps to die at another crash point once that is armed. */
   restart(crashPoint?: string): Promise<void>
+  /** Starts the functions of another bundle beside the ones that are there, on the same ports; both have to share them. */
+  beside(bundle: string): Promise<NodeProcess>
   /** Starts the functions a second time, on ports of their own; from here on `url`, sweeps and the broker mean these. */
   another(): Promise<void>
   /** From here on the functions die at the crash point. */
@@ -191,14 +193,15 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     logLevel: options.logLevel ?? 'warn',
   }
   let functions: NodeProcess | undefined
-  const start = async (crashPoint?: string) => {
+  const start = async (crashPoint?: string, bundle = options.functions ?? inject('functions')) => {
     const env = {
       FUNCTIONS: JSON.stringify({ ...functionsOptions, ports }),
       ...(crashPoint !== undefined && { CRASH_POINT: crashPoint }),
       ...(options.collectorUrl !== undefined && { OTEL_EXPORTER_OTLP_ENDPOINT: options.collectorUrl }),
     }
-    functions = spawnNode(options.functions ?? inject('functions'), { env })
+    functions = spawnNode(bundle, { env })
     await functions.waitForLine(/"ready":true/)
+    return functions
   }
   await start(options.crashPoint)
   const arm = async () => {
@@ -223,7 +226,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     hookSecret: connected.secret,
     secretsDir: join(folder, 'secrets'),
     functions: () => functions as NodeProcess,
-    restart: start,
+    restart: async (crashPoint) => void (await start(crashPoint)),
+    beside: (bundle) => start(undefined, bundle),
     async another() {
       ports = await freePorts()
       await start()

@@ -6,7 +6,7 @@ export interface Allowed {
 }
 
 /** The variables that an agent's container has. */
-const VARIABLES = [
+export const VARIABLES = [
   'CODEX_BINARY',
   'HEARTBEAT_FILE',
   'MODEL_GATEWAY_URL',
