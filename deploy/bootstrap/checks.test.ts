@@ -59,8 +59,8 @@ test('versions that say nothing and namespaces of others are told and stop nothi
   const facts = {
     serving: 'devel',
     foreignNamespaces: [
-      { name: 'codex-k8s', enforces: undefined },
-      { name: 'runs', enforces: 'restricted' },
+      { name: 'codex-k8s', enforces: undefined, runsOf: undefined },
+      { name: 'runs', enforces: 'restricted', runsOf: undefined },
     ],
   }
   expect(failing(facts)).toEqual([])
@@ -68,6 +68,21 @@ test('versions that say nothing and namespaces of others are told and stop nothi
   expect(said).toContainEqual(expect.stringMatching(/^told Knative Serving devel/))
   expect(said).toContainEqual(expect.stringMatching(/^told namespace codex-k8s is somebody else's/))
   expect(said).toContainEqual(expect.stringMatching(/^ok namespace runs/))
+})
+
+test('a run namespace of somebody else has to say whose runs it has, where something goes by that', () => {
+  const wanting = (features: readonly string[]) =>
+    parseConfig({ namespace: 'p', runNamespaces: ['runs'], database: { ownerUrl: { env: 'OWNER' } }, forge, features })
+  const facts = (runsOf: string | undefined) => ({
+    foreignNamespaces: [{ name: 'runs', enforces: 'restricted', runsOf }],
+  })
+  const mend = 'kubectl label namespace runs codex-k8s.dev/runs-of=p'
+  for (const feature of ['run-door', 'jobs-watch']) {
+    expect(failing(facts(undefined), wanting([feature]))).toMatchObject([{ mend }])
+    expect(failing(facts('other'), wanting([feature]))).toMatchObject([{ mend }])
+    expect(failing(facts('p'), wanting([feature]))).toEqual([])
+  }
+  expect(failing(facts(undefined), wanting(['warm-gateway']))).toEqual([])
 })
 
 test('rights are asked for by kind and namespace, once', () => {

@@ -1,5 +1,7 @@
 import type { Config } from './config.ts'
 import type { Facts } from './facts.ts'
+import type { ForeignNamespace } from './installation.ts'
+import { RUNS_OF_LABEL } from './render.ts'
 
 /** What a check found. `mend`: what to do about it. */
 export interface Finding {
@@ -48,7 +50,7 @@ export function judge(facts: Facts, config: Config): Finding[] {
     ...(facts.eventing === undefined ? [] : broker(facts, config)),
     rights(facts),
     images(facts),
-    ...facts.foreignNamespaces.map(foreignNamespace),
+    ...facts.foreignNamespaces.flatMap((each) => [foreignNamespace(each), ...whoseRuns(each, config)]),
     ...(config.database.trial === undefined ? [] : [storage(facts, config.database.trial.storageClass)]),
     config.publicUrl === undefined
       ? told(
@@ -139,13 +141,25 @@ function images({ images: { file, missing } }: Facts): Finding {
   )
 }
 
-function foreignNamespace({ name, enforces }: Facts['foreignNamespaces'][number]): Finding {
+function foreignNamespace({ name, enforces }: ForeignNamespace): Finding {
   if (enforces === undefined)
     return told(
       `namespace ${name} is somebody else's and enforces no Pod Security`,
       `kubectl label namespace ${name} pod-security.kubernetes.io/enforce=restricted`,
     )
   return ok(`namespace ${name} was there; it stays as it is, and stays at an uninstall`)
+}
+
+/** What lets agents in, or looks at their Jobs, goes by a label that we do not put on a namespace of somebody else. */
+function whoseRuns({ name, runsOf }: ForeignNamespace, { namespace, runNamespaces, features }: Config): Finding[] {
+  const wants = features.filter((feature) => feature === 'run-door' || feature === 'jobs-watch')
+  if (wants.length === 0 || !runNamespaces.includes(name) || runsOf === namespace) return []
+  return [
+    fails(
+      `namespace ${name} is somebody else's and does not say that it has runs of ${namespace}, which ${wants.join(' and ')} goes by`,
+      `kubectl label namespace ${name} ${RUNS_OF_LABEL}=${namespace}`,
+    ),
+  ]
 }
 
 function storage({ storageClasses }: Facts, wanted: string | undefined): Finding {

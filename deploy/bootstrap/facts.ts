@@ -1,5 +1,6 @@
 import { getAll, KubectlError, type Kubectl, type Resource } from './kubectl.ts'
 import type { Config } from './config.ts'
+import type { ForeignNamespace } from './installation.ts'
 
 /** What the checks know of the cluster. Versions are as their owners write them. */
 export interface Facts {
@@ -13,8 +14,8 @@ export interface Facts {
   /** Class of the broker that is there from an earlier installation. */
   readonly liveBrokerClass: string | undefined
   readonly storageClasses: readonly { readonly name: string; readonly isDefault: boolean }[]
-  /** Namespaces of ours that somebody else made, with the Pod Security level they enforce. */
-  readonly foreignNamespaces: readonly { readonly name: string; readonly enforces: string | undefined }[]
+  /** Namespaces of ours that somebody else made. */
+  readonly foreignNamespaces: readonly ForeignNamespace[]
   /** Rights that the API server denies, as `verb resource.group (in namespace)`. */
   readonly denied: readonly string[]
   readonly images: { readonly file: string; readonly missing: readonly string[] }

@@ -1,15 +1,25 @@
 import { createHash } from 'node:crypto'
 import type { Config } from './config.ts'
 import { getAll, type Kubectl, type Resource } from './kubectl.ts'
-import { annotated, isFunction, OWNER_LABEL, placeholdersIn, readImages, render } from './render.ts'
+import { annotated, isFunction, OWNER_LABEL, placeholdersIn, readImages, render, RUNS_OF_LABEL } from './render.ts'
+import { resolverPorts, withResolver } from './resolver.ts'
 import { secret, secretsFor, type Secrets } from './secrets.ts'
+
+/** A namespace that was there before us. */
+export interface ForeignNamespace {
+  readonly name: string
+  /** The Pod Security level that it enforces. */
+  readonly enforces: string | undefined
+  /** The platform's namespace whose runs it has, as it says. */
+  readonly runsOf: string | undefined
+}
 
 /** All that has to be there, and what of it is somebody else's. */
 export interface Installation {
   /** In no order. Secrets hold values: never print one. */
   readonly wanted: readonly Resource[]
-  /** Namespaces that somebody else made, with the Pod Security level they enforce: neither changed nor taken away. */
-  readonly foreignNamespaces: readonly { readonly name: string; readonly enforces: string | undefined }[]
+  /** Namespaces that somebody else made: neither changed nor taken away. */
+  readonly foreignNamespaces: readonly ForeignNamespace[]
   /** The program of Jobs that do what no function does. */
   readonly setupImage: string
   readonly missingImages: readonly string[]
@@ -18,7 +28,7 @@ export interface Installation {
 /** What the configuration comes to on this cluster. */
 export async function describe(kubectl: Kubectl, config: Config): Promise<Installation> {
   const images = readImages(config.images)
-  const rendered = await render(kubectl, config, images)
+  const rendered = withResolver(await render(kubectl, config, images), await resolverPorts(kubectl))
   const live = await getAll(
     kubectl,
     rendered.filter(({ kind }) => kind === 'Namespace'),
@@ -32,6 +42,7 @@ export async function describe(kubectl: Kubectl, config: Config): Promise<Instal
     foreignNamespaces: foreign.map(({ metadata }) => ({
       name: metadata.name,
       enforces: metadata.labels?.['pod-security.kubernetes.io/enforce'],
+      runsOf: metadata.labels?.[RUNS_OF_LABEL],
     })),
     setupImage: setupImage ?? '',
     missingImages: [

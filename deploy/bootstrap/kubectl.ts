@@ -27,7 +27,9 @@ export interface Status {
   readonly url?: string
   readonly address?: { readonly url?: string }
   readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[]
+  readonly replicas?: number
   readonly readyReplicas?: number
+  readonly updatedReplicas?: number
 }
 
 /** Said by kubectl, or by what it asked. Never holds what was given to it on stdin. */

@@ -6,6 +6,7 @@ import { output, printable } from './output.ts'
 import { changeOf, leftOver, nameOf } from './plan.ts'
 import { finish, OWNER_LABEL, placeholdersIn } from './render.ts'
 import { loginUrl } from './secrets.ts'
+import { withResolver } from './resolver.ts'
 import { stageOf, unready } from './stages.ts'
 import { secretNameOf } from './connect.ts'
 import { withVersions } from './installation.ts'
@@ -67,10 +68,12 @@ test('objects come in the order in which they need each other', () => {
     object('StatefulSet', 'postgres', {}, 'apps/v1'),
     object('Job', 'migrate', {}, 'batch/v1'),
     service,
+    object('Deployment', 'run-door', {}, 'apps/v1'),
     object('Broker', 'default', {}, 'eventing.knative.dev/v1'),
     object('PingSource', 'sweep', {}, 'sources.knative.dev/v1'),
   ].map(stageOf)
-  const order = 'namespaces secrets configuration configuration database migrations functions eventing eventing'
+  const order =
+    'namespaces secrets configuration configuration database migrations functions functions eventing eventing'
   expect(stages.join(' ')).toBe(order)
 })
 
@@ -89,6 +92,13 @@ test('a thing is ready when its controller has seen the newest of it and says so
   expect(unready(object('Job', 'a', job('Complete'), 'batch/v1'))).toBeUndefined()
   expect(unready(object('Job', 'a', job('Failed'), 'batch/v1'))).toEqual({ why: 'why', failed: true })
   expect(unready(object('StatefulSet', 'a', { spec: { replicas: 1 } }, 'apps/v1'))).toBeDefined()
+  const door = (more: object) => unready(object('Deployment', 'a', { metadata: generation, ...more }, 'apps/v1'))
+  const pods = { observedGeneration: 2, replicas: 1, readyReplicas: 1, updatedReplicas: 1 }
+  const stuck = [{ type: 'Progressing', status: 'False', message: 'why' }]
+  expect(door({ status: pods })).toBeUndefined()
+  expect(door({ status: { ...pods, observedGeneration: 1 } })).toMatchObject({ why: 'not looked at yet' })
+  expect(door({ status: { ...pods, replicas: 2 } })).toMatchObject({ failed: false })
+  expect(door({ status: { ...pods, readyReplicas: 0, conditions: stuck } })).toEqual({ why: 'why', failed: true })
   expect(unready(object('ConfigMap', 'a'))).toBeUndefined()
 })
 
@@ -96,13 +106,17 @@ test('the configuration reaches the manifests: images, addresses, owner, storage
   const claim = { metadata: { name: 'data' }, spec: { resources: { requests: { storage: '10Gi' } } } }
   const binding = object('RoleBinding', 'a', { subjects: [{ name: 's', namespace: 'codex-k8s' }] })
   const policy = object('NetworkPolicy', 'a', { spec: { matchLabels: { 'kubernetes.io/metadata.name': 'codex-k8s' } } })
-  const [settings, fn, disk, bound, limited] = finish(
+  const runs = object('Namespace', 'runs', {
+    metadata: { name: 'runs', labels: { 'codex-k8s.dev/runs-of': 'codex-k8s' } },
+  })
+  const [settings, fn, disk, bound, limited, ofUs] = finish(
     [
       object('ConfigMap', 'codex-k8s', { data: { more: 'stays' } }),
       service,
       object('StatefulSet', 'postgres', { spec: { volumeClaimTemplates: [claim] } }, 'apps/v1'),
       binding,
       policy,
+      runs,
     ],
     config,
     new Map([
@@ -122,6 +136,7 @@ test('the configuration reaches the manifests: images, addresses, owner, storage
   expect(JSON.stringify(disk)).toContain('"storageClassName":"fast"')
   expect(JSON.stringify(bound)).toContain('"namespace":"p"}]')
   expect(JSON.stringify(limited)).toContain('"kubernetes.io/metadata.name":"p"')
+  expect(ofUs?.metadata.labels?.['codex-k8s.dev/runs-of']).toBe('p')
   const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: 'codex-k8s-a' } }
   const link = { ...role, kind: 'ClusterRoleBinding', roleRef: { kind: 'ClusterRole', name: 'codex-k8s-a' } }
   expect(finish([role, link], config, new Map())).toMatchObject([
@@ -129,6 +144,16 @@ test('the configuration reaches the manifests: images, addresses, owner, storage
     { metadata: { name: 'codex-k8s-a-p' }, roleRef: { name: 'codex-k8s-a-p' } },
   ])
   expect(placeholdersIn(finish([service], config, new Map()))).toEqual(['codex-k8s/label-router'])
+})
+
+test('agents reach a resolver whose pods listen elsewhere than on 53, and no other policy changes', () => {
+  const known = ['UDP', 'TCP'].map((protocol) => ({ protocol, port: 53 }))
+  const found = ['UDP', 'TCP'].map((protocol) => ({ protocol, port: 1053 }))
+  const policy = (name: string, ports: object[]) =>
+    object('NetworkPolicy', name, { spec: { egress: [{ to: [], ports }] } })
+  const policies = [policy('dns', known), policy('gateways', known)]
+  expect(withResolver(policies, known)).toEqual(policies)
+  expect(withResolver(policies, found)).toEqual([policy('dns', [...known, ...found]), policies[1]])
 })
 
 test('another version of a Secret makes another revision and another migration, the same one none', () => {

@@ -21,6 +21,9 @@ export interface Image {
 /** Says whose an object is, on every object of an installation: its platform namespace. */
 export const OWNER_LABEL = 'codex-k8s.dev/installation'
 
+/** Says whose runs a run namespace has: run-door and jobs-watch go by it. */
+export const RUNS_OF_LABEL = 'codex-k8s.dev/runs-of'
+
 /** The images of a build or release, by placeholder: what a manifest has to say. */
 export function readImages({ file, pin }: Config['images']): ReadonlyMap<string, string> {
   if (!existsSync(file))
@@ -141,6 +144,7 @@ function inNamespace(resource: Resource, namespace: string): Resource {
   const text = JSON.stringify(resource)
     .replaceAll('"kubernetes.io/metadata.name":"codex-k8s"', `"kubernetes.io/metadata.name":"${namespace}"`)
     .replaceAll('.codex-k8s.svc', `.${namespace}.svc`)
+    .replaceAll(`"${RUNS_OF_LABEL}":"codex-k8s"`, `"${RUNS_OF_LABEL}":"${namespace}"`)
   const placed = JSON.parse(text) as Resource & {
     subjects?: readonly { readonly namespace?: string }[]
     roleRef?: { readonly kind: string; readonly name: string }

@@ -20,7 +20,7 @@ export function stageOf(resource: Resource): Stage {
   if (kind === 'Secret') return 'secrets'
   if (kind === 'StatefulSet') return 'database'
   if (kind === 'Job') return 'migrations'
-  if (isFunction(resource)) return 'functions'
+  if (isFunction(resource) || kind === 'Deployment') return 'functions'
   if (/^(eventing|sources|messaging|sinks)\.knative\.dev\//.test(apiVersion)) return 'eventing'
   return 'configuration'
 }
@@ -43,8 +43,24 @@ export function unready({
     const wanted = Number(spec?.['replicas'] ?? 1)
     return (status?.readyReplicas ?? 0) >= wanted ? undefined : { why: 'its pod is not ready', failed: false }
   }
+  if (kind === 'Deployment') {
+    if (isNews(metadata, status)) return notSeen
+    const wanted = Number(spec?.['replicas'] ?? 1)
+    const { replicas = 0, readyReplicas = 0, updatedReplicas = 0 } = status ?? {}
+    // With the old ones gone, so that nobody reaches one.
+    const isDone = updatedReplicas >= wanted && readyReplicas >= wanted && replicas <= updatedReplicas
+    const progress = condition('Progressing')
+    return isDone
+      ? undefined
+      : { why: progress?.message ?? 'its pod is not ready', failed: progress?.status === 'False' }
+  }
   if (!/\.knative\.dev\//.test(apiVersion) || kind.endsWith('Config')) return undefined
-  if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 0)) return { why: 'not looked at yet', failed: false }
+  if (isNews(metadata, status)) return notSeen
   const ready = condition('Ready')
   return ready?.status === 'True' ? undefined : { why: ready?.message ?? 'no condition yet', failed: false }
 }
+
+/** Its controller has not seen the newest of it. */
+const isNews = (metadata: Resource['metadata'], status: Resource['status']) =>
+  (status?.observedGeneration ?? 0) < (metadata.generation ?? 0)
+const notSeen = { why: 'not looked at yet', failed: false } as const

@@ -38,8 +38,10 @@ export async function uninstall(
   const inStage = (...stages: readonly Stage[]) => live.filter((each) => stages.includes(stageOf(each)))
   await out.step('eventing', async () => remove(kubectl, inStage('eventing'), '--timeout', '120s'))
   await out.step('functions', async () => {
-    await remove(kubectl, [...inStage('functions'), ...live.filter(({ kind }) => kind === 'Job')], '--timeout', '120s')
-    await podsGone(kubectl, namespace)
+    const gone = inStage('functions')
+    await remove(kubectl, [...gone, ...live.filter(({ kind }) => kind === 'Job')], '--timeout', '120s')
+    for (const selector of ['serving.knative.dev/service', ...gone.flatMap(podsOfDeployment)])
+      await podsGone(kubectl, namespace, selector)
   })
   const runs = live.filter(({ kind, metadata }) => kind === 'Namespace' && metadata.name !== namespace)
   await out.step('run namespaces', async () => remove(kubectl, runs, '--timeout', `${PATIENCE_MS / 1000}s`))
@@ -110,20 +112,20 @@ async function disconnect(kubectl: Kubectl, { namespace }: Config, image: string
 }
 
 /** A namespace that goes while pods are ending is looked at again only after half of the longest grace, which is 600 s. */
-async function podsGone(kubectl: Kubectl, namespace: string): Promise<void> {
-  const ofFunctions = ['--selector', 'serving.knative.dev/service']
+async function podsGone(kubectl: Kubectl, namespace: string, selector: string): Promise<void> {
   for (const began = performance.now(); ; await delay(500)) {
-    const pods = await list(kubectl, 'pods', namespace, ...ofFunctions)
+    const pods = await list(kubectl, 'pods', namespace, '--selector', selector)
     if (pods.length === 0) return
     if (performance.now() - began > PATIENCE_MS)
-      throw new InstallError('pods of functions do not end', `kubectl get pods --namespace ${namespace}`)
+      throw new InstallError(`pods of ${selector} do not end`, `kubectl get pods --namespace ${namespace}`)
     // Whatever they were doing is in the database, and is done again by whoever installs next.
     await kubectl([
       'delete',
       'pods',
       '--namespace',
       namespace,
-      ...ofFunctions,
+      '--selector',
+      selector,
       '--grace-period',
       '5',
       '--wait=false',
@@ -131,4 +133,15 @@ async function podsGone(kubectl: Kubectl, namespace: string): Promise<void> {
     ])
     await delay(1_000)
   }
+}
+
+/** What selects the pods of a Deployment. */
+function podsOfDeployment({ kind, spec }: Resource): string[] {
+  if (kind !== 'Deployment') return []
+  const { matchLabels } = (spec as { selector: { matchLabels: Record<string, string> } }).selector
+  return [
+    Object.entries(matchLabels)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(','),
+  ]
 }

@@ -1,14 +1,10 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { ensureLabel } from '#shared/forge/github/labels.ts'
 import { readOwnActor } from '#shared/forge/github/own-actor.ts'
 import { rememberHook } from '#shared/project/connect.ts'
 import { labels } from '#shared/workflow/labels.ts'
 import { connectRepository } from './connect-repository.ts'
+import { demoFiles, demoIssue } from './demo-program.ts'
 import { APPROVER, PERSON, type Stack } from './stack.ts'
-
-const folder = fileURLToPath(new URL('demo/', import.meta.url))
 
 /** The demonstration: a repository with a bug, and the issue that describes it. */
 export interface Demo {
@@ -73,27 +69,20 @@ export async function createDemo(stack: Stack): Promise<Demo> {
     },
   })
   await rememberHook(stack.db, connected, String(hook.id))
-  const [title = '', ...body] = readFileSync(join(folder, 'issue.md'), 'utf8').split('\n')
-  const issue = await person<{ number: number }>('POST', `/repos/${repository.full_name}/issues`, {
-    title,
-    body: body.join('\n').trim(),
-  })
-  return { repository: repository.full_name, issue: issue.number, title }
+  const described = demoIssue()
+  const issue = await person<{ number: number }>('POST', `/repos/${repository.full_name}/issues`, described)
+  return { repository: repository.full_name, issue: issue.number, title: described.title }
 }
 
 /** One commit with the whole program, through the API: no git needed for it. */
 async function push(forgeUrl: string, repository: string): Promise<void> {
   const person = <T>(path: string, body: unknown) =>
     asPerson<T>(forgeUrl, 'POST', `/repos/${repository}/git/${path}`, body)
-  const root = join(folder, 'repository')
-  const files = (readdirSync(root, { recursive: true }) as string[]).filter((path) =>
-    statSync(join(root, path)).isFile(),
-  )
-  const tree = files.map((path) => ({
+  const tree = demoFiles().map(({ path, isExecutable, content }) => ({
     path,
-    mode: statSync(join(root, path)).mode & 0o100 ? '100755' : '100644',
+    mode: isExecutable ? '100755' : '100644',
     type: 'blob',
-    content: readFileSync(join(root, path), 'utf8'),
+    content,
   }))
   const { sha } = await person<{ sha: string }>('trees', { tree })
   const commit = await person<{ sha: string }>('commits', { message: 'Write invoices', tree: sha, parents: [] })

@@ -1,15 +1,9 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import type { Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
 import { asPerson, type Demo } from './demo.ts'
 import { reviewOf } from './review.ts'
+import { runTests } from './run-tests.ts'
 import { PERSON, type Stack } from './stack.ts'
-
-const exec = promisify(execFile)
 
 /** What came of the run, for a person: the comment, the change, the tests, where the time went. */
 export async function report(stack: Stack, demo: Demo, run: Row<'runs'>, print: (line: string) => void): Promise<void> {
@@ -75,21 +69,6 @@ export async function tryNext(
   }
   for (const [what, command] of commands) print(`  # ${what}\n  ${command}`)
   print(`  # The database, with psql or anything else\n  ${stack.databaseUrl}`)
-}
-
-async function runTests(url: string, branch: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'codex-k8s-look-'))
-  try {
-    await exec('git', ['clone', '--quiet', '--depth', '1', '--branch', branch, '--', url, folder])
-    const { stdout } = await exec(process.execPath, ['--test', '--test-reporter=tap'], {
-      cwd: folder,
-      env: { PATH: process.env['PATH'] ?? '' },
-    }).catch((error: unknown) => error as { stdout: string })
-    const count = (what: string) => new RegExp(`^# ${what} (\\d+)`, 'm').exec(stdout)?.[1] ?? '?'
-    return `${count('pass')} passed, ${count('fail')} failed`
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
 }
 
 async function times(stack: Stack, run: Row<'runs'>): Promise<[string, number][]> {

@@ -21,10 +21,16 @@ export interface ScriptedModel {
 }
 
 /**
- * Starts an OpenAI Responses-compatible server on 127.0.0.1 that plays an engineer (`engineer.ts`). It keeps nothing:
- * the same request gets the same answer, so a client may repeat one after a cut.
+ * Starts an OpenAI Responses-compatible server that plays an engineer (`engineer.ts`), by default on the loopback address.
+ * It keeps nothing: the same request gets the same answer, so a client may repeat one after a cut.
  */
-export async function startScriptedModel({ port }: { readonly port: number }): Promise<ScriptedModel> {
+export async function startScriptedModel({
+  port,
+  host = '127.0.0.1',
+}: {
+  readonly port: number
+  readonly host?: string
+}): Promise<ScriptedModel> {
   const server = createServer((request, response) => {
     handle(request, response).catch((error: unknown) => {
       if (!response.headersSent)
@@ -32,10 +38,10 @@ export async function startScriptedModel({ port }: { readonly port: number }): P
       else response.destroy()
     })
   })
-  server.listen(port, '127.0.0.1')
+  server.listen(port, host)
   await once(server, 'listening')
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://${host}:${(server.address() as AddressInfo).port}`,
     async close() {
       server.closeAllConnections()
       server.close()
