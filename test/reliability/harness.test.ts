@@ -1,4 +1,10 @@
-import { describe, expect, test } from 'vitest'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { spawnNode } from '../support/processes.ts'
+import { eventually } from '../support/wait.ts'
 import { play } from './harness/harness.ts'
 import { mutants, SHORT } from './harness/mutants.ts'
 
@@ -22,6 +28,31 @@ test(`P-1, F14: ${GATED} deliveries of seed ${seed} where every run waits for so
   expect(findings.slice(0, 10), `seed ${seed}, ${JSON.stringify(table)}`).toEqual([])
   expect(table['pulls']).toBeGreaterThan(0)
 }, 900_000)
+
+test('a Ctrl-C ends everything that the harness has started', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'codex-k8s-interrupted-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const script = fileURLToPath(new URL('harness/run.ts', import.meta.url))
+  const harness = spawnNode(script, { args: ['--deliveries', '200', '--no-faults'], env: { TMPDIR: folder } })
+  // Then there are agents, too.
+  await harness.waitForLine(/deliveries wait/, 200_000)
+  const ours = () =>
+    readdirSync('/proc').filter((pid) =>
+      ['cmdline', 'environ'].some((file) => textOf(`/proc/${pid}/${file}`).includes(`${folder}/`)),
+    )
+  await eventually(() => (ours().length > 10 ? true : undefined), { what: 'a system', timeoutMs: 60_000 })
+  expect(await harness.kill('SIGINT')).toEqual({ code: 130, signal: null })
+  await eventually(() => (ours().length === 0 ? true : undefined), { what: 'nobody left', timeoutMs: 60_000 })
+  expect(readdirSync(folder)).toEqual([])
+}, 300_000)
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return ''
+  }
+}
 
 describe('the harness notices', () => {
   const played = HARNESS_MUTANTS === 'all' ? mutants : mutants.slice(0, 2)

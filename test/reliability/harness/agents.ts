@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bornAt } from '../../../functions/stage-dispatcher/process-launcher.ts'
 
@@ -26,6 +26,16 @@ export function killSupervisor(jobs: readonly StartedJob[], random: () => number
   })
 }
 
+/** Ends every agent and every supervisor of a launcher's folder: they outlive who started them. */
+export function killEverybody(folder: string): void {
+  const isOurs = (pid: string) =>
+    `${read(`/proc/${pid}/cmdline`)}${read(`/proc/${pid}/environ`)}`.includes(`${folder}/`)
+  // Once more for whom a supervisor started just then.
+  for (let look = 0; look < 2; look += 1)
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && name !== String(process.pid)))
+      if (isOurs(pid)) end(Number(pid))
+}
+
 function killOne(
   jobs: readonly StartedJob[],
   random: () => number,
@@ -33,7 +43,10 @@ function killOne(
 ): boolean {
   const pids = jobs.filter(({ attempt }) => attempt === 1).flatMap((job) => alive(job) ?? [])
   const pid = pids[Math.floor(random() * pids.length)]
-  if (!pid) return false
+  return pid ? end(pid) : false
+}
+
+function end(pid: number): boolean {
   try {
     process.kill(pid, 'SIGKILL')
     return true

@@ -64,6 +64,9 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     listening.catch(() => {})
   }
   start()
+  // Whoever ends without `close`, by Ctrl-C, leaves nobody behind.
+  const atExit = () => void child.kill('SIGKILL')
+  process.once('exit', atExit)
   const settled = async () => {
     for (let seen = -1; seen !== restarts;) {
       seen = restarts
@@ -89,6 +92,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     signal: (name) => void child.kill(name),
     async close() {
       closing = true
+      process.removeListener('exit', atExit)
       if (child.exitCode !== null || child.signalCode !== null) return
       const gone = new Promise((resolve) => child.once('exit', resolve))
       // A paused process hears no SIGTERM.

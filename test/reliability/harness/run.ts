@@ -18,6 +18,13 @@ const { values } = parseArgs({
     verbose: { type: 'boolean', default: false },
   },
 })
+// What was started hears of the end and goes with us.
+for (const [signal, code] of [
+  ['SIGHUP', 129],
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)
+  process.once(signal, () => process.exit(code))
 const seed = Number(values.seed)
 const say = (line: string) => console.log(line)
 const log = values.verbose ? { log: say } : {}

@@ -8,7 +8,7 @@ import { createLogins, withLogin } from '../../../deploy/local/logins.ts'
 import { connect, type Db } from '#shared/db/connect.ts'
 import type { Gates } from '#shared/workflow/gates.ts'
 import { paced, type EditedFile } from '../../support/edited-source.ts'
-import type { StartedJob } from './agents.ts'
+import { killEverybody, type StartedJob } from './agents.ts'
 import { bundleFunctions } from './bundles.ts'
 import { startChild, type Child } from './child.ts'
 import { startDatabase, type DatabaseServer } from './database.ts'
@@ -70,7 +70,14 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const folder = mkdtempSync(join(tmpdir(), 'codex-k8s-harness-'))
   // The database may run under another account, which has to get there.
   chmodSync(folder, 0o711)
-  const closers: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 })]
+  const jobs = join(folder, 'jobs')
+  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  const atExit = () => {
+    killEverybody(jobs)
+    remove()
+  }
+  process.once('exit', atExit)
+  const closers: (() => unknown)[] = [remove, () => process.removeListener('exit', atExit)]
   const close = async () => {
     for (const closer of closers.splice(0).toReversed()) await closer()
   }
@@ -114,7 +121,6 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     })
     closers.push(() => broker.close())
 
-    const jobs = join(folder, 'jobs')
     mkdirSync(jobs)
     const fleet = await startFleet(
       await bundling,
