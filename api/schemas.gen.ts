@@ -301,7 +301,7 @@ export const vProjectList = v.strictObject({
 
 export const vNewProject = v.strictObject({
     repository: vRepositoryName,
-    maxActive: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000)), 2),
+    maxActive: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000))),
     runNamespace: v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)))
 });
 

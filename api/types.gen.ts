@@ -380,6 +380,9 @@ export type ProjectList = {
 
 export type NewProject = {
     repository: RepositoryName;
+    /**
+     * Runs at a time; 2 if nobody says
+     */
     maxActive?: number;
     /**
      * One of the installation's run namespaces

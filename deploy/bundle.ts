@@ -5,7 +5,7 @@ import { build, type Plugin } from 'esbuild'
 import { readMigrations } from '#shared/db/migrations.ts'
 import { defaultWorkflow } from '#shared/workflow/default-workflow.ts'
 import { budgetOf, crashPoints, kilobytes, packageFolders, problemsOf } from './bundle-limits.ts'
-import { bundleCommandLine, COMMAND_LINE_BUDGET } from './bundle-command-line.ts'
+import { asOneFile, bundleCommandLine, COMMAND_LINE_BUDGET, REQUIRE } from './bundle-command-line.ts'
 import { fillCache, LOADER } from './compile-cache.ts'
 import { units, type Unit } from './units.ts'
 
@@ -62,24 +62,15 @@ export async function bundle({ name, entry }: Unit, folder: string): Promise<Bun
 async function bundleFile(entry: string, outfile: string) {
   const found = new Map<string, string>()
   const { metafile } = await build({
-    absWorkingDir: root,
+    ...asOneFile,
     entryPoints: [entry],
     outfile,
-    bundle: true,
-    minify: true,
-    metafile: true,
     sourcemap: true,
     sourcesContent: false,
-    platform: 'node',
     target: 'node24',
-    format: 'esm',
-    // pg is CommonJS and asks for Node's own modules by require. A long name: esbuild does not know it and gives out short ones.
-    banner: {
-      js: "import{createRequire as bannerCreateRequire}from'node:module';const require=bannerCreateRequire(import.meta.url);",
-    },
+    banner: { js: REQUIRE },
     external: ['pg-native'],
     plugins: [withoutCrashPoints, withWorkflow, withMigrations, loadedLater(found), withoutHttp2, builtinsAsTheyAre],
-    logLevel: 'warning',
   })
   // In an order of its own: esbuild finds them in any.
   return { metafile, found: new Map([...found].toSorted(([a], [b]) => (a < b ? -1 : 1))) }

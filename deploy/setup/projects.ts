@@ -6,12 +6,12 @@ import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
 import { createGitHub } from '#shared/forge/github/client.ts'
 import { findRepository } from '#shared/forge/github/find-repository.ts'
 import { ensureHook, HOOK_EVENTS, removeHook } from '#shared/forge/github/hooks.ts'
-import { ensureLabel } from '#shared/forge/github/labels.ts'
+import { ensureLabels } from '#shared/forge/github/labels.ts'
 import { readOwnActor } from '#shared/forge/github/own-actor.ts'
 import { createLog } from '#shared/log.ts'
 import { writeAs } from '#shared/outbox/deliver.ts'
 import { connectProject, disconnectProject, forgetHook, hookPath, rememberHook } from '#shared/project/connect.ts'
-import { labels } from '#shared/workflow/labels.ts'
+import { labelsOf } from '#shared/workflow/labels.ts'
 
 /** What was done to one thing. */
 export interface Step {
@@ -68,11 +68,8 @@ export async function connectAtForge({ db, instance, authDir, say }: At, wanted:
     const hook = await ensureHook(octokit, repository, { url, secret })
     await rememberHook(db, connected, hook.id)
     say({ what: `webhook ${url}`, did: hook.did })
-    const made = await Promise.all(labels.map((label) => ensureLabel(octokit, repository, label)))
-    const counts = ['created', 'repaired', 'unchanged'].map(
-      (did) => `${made.filter((one) => one === did).length} ${did}`,
-    )
-    say({ what: 'labels', did: counts.join(', ') })
+    const { created, repaired, unchanged } = await ensureLabels(octokit, repository, labelsOf(connected.settings))
+    say({ what: 'labels', did: `${created.length} created, ${repaired.length} repaired, ${unchanged} unchanged` })
     return 0
   } catch (error) {
     say({

@@ -11,16 +11,16 @@ import { readOnlyGitToken } from '#shared/forge/github/git-credential.ts'
 import type { GitHub } from '#shared/forge/github/client.ts'
 import { repositoryRef } from '#shared/forge/github/repository-ref.ts'
 import { MAX_BLOB_BYTES, Progress, ResultManifest } from '#shared/job/result.ts'
-import { mintToken, verifyToken, type AttemptRef } from '#shared/job/token.ts'
+import { verifyToken } from '#shared/job/token.ts'
 import type { Log } from '#shared/log.ts'
 import type { Relay } from '#shared/outbox/relay.ts'
 import { inRunSpan } from '#shared/run/trace.ts'
-import { scan } from '#shared/secret-scan/scan.ts'
 import { schemaProblems } from '#shared/schema-problems.ts'
 import { proxyGit } from './git.ts'
 import { upload, type OpenAttempt } from './handler.ts'
 import { isStorable } from './storable.ts'
 import { store } from './store.ts'
+import { stringsIn, tokenScan } from './token-scan.ts'
 
 /** The key that run tokens are made with, and where the forge serves git. */
 export interface Config {
@@ -41,6 +41,7 @@ export function create(
   { db, relay, log, github }: { db: Db; relay: Relay; log: Log; github: GitHub },
 ): App {
   const deps = store(db, relay)
+  const { holdsToken, withheld } = tokenScan(tokenKey)
   const app = new Hono()
   const limit = (maxSize: number) =>
     bodyLimit({
@@ -73,7 +74,7 @@ export function create(
       const digest = v.safeParse(Sha256, c.req.param('digest'))
       if (!digest.success) return notFound()
       const bytes = Buffer.from(await c.req.arrayBuffer())
-      if (holdsToken(attempt, [bytes])) return tokenInside()
+      if (await holdsToken(attempt, [bytes])) return tokenInside()
       const saved = await upload(deps, attempt, digest.output, bytes)
       if (saved === 'saved') return c.body(null, 204)
       return saved === 'full'
@@ -86,7 +87,7 @@ export function create(
     '/v1/progress',
     limit(MAX_PROGRESS_BYTES),
     withAttempt(async (c, attempt) => {
-      const progress = withheld(parse(Progress, await json(c)), tokensOf(attempt))
+      const progress = withheld(attempt, parse(Progress, await json(c)))
       await deps.saveProgress(attempt, progress)
       log.info(
         { run: attempt.run, attempt: attempt.attempt, sequence: progress.sequence, kind: progress.kind },
@@ -108,7 +109,7 @@ export function create(
     const ref = verifyToken(tokenKey, 'run', bearer(c))
     if (ref === undefined) return unauthorized()
     const result = parse(ResultManifest, await json(c))
-    if (holdsToken(ref, stringsIn(result))) return tokenInside()
+    if (await holdsToken(ref, stringsIn(result))) return tokenInside()
     const outcome = await inRunSpan(db, ref.run, 'POST /v1/result', () => deps.saveResult(ref, result))
     log.info({ run: ref.run, attempt: ref.attempt, outcome }, 'result')
     if (outcome === 'accepted' || outcome === 'repeated') return c.body(null, 202)
@@ -157,17 +158,6 @@ export function create(
     }
   }
 
-  /** What is secret in the tokens of an attempt; which attempt they are of stands in every event. */
-  function tokensOf(ref: AttemptRef): string[] {
-    return (['run', 'model'] as const).map((audience) => mintToken(tokenKey, audience, ref).split('.').at(-1) ?? '')
-  }
-
-  /** An agent that gives away its tokens is stopped here: what is stored outlives the attempt, and goes into the ledger. */
-  function holdsToken(ref: AttemptRef, texts: readonly (Uint8Array | string)[]): boolean {
-    const channels = texts.map((text) => ({ name: 'upload', text }))
-    return scan(channels, tokensOf(ref)).some(({ code }) => code === 'canary' || code === 'run_token')
-  }
-
   async function upstream({ project: id }: OpenAttempt) {
     const project = await db.selectFrom('projects').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
     const repository = repositoryRef(project, github)
@@ -195,18 +185,6 @@ function parse<S extends v.GenericSchema>(schema: S, value: unknown): v.InferOut
   const parsed = v.safeParse(schema, value)
   if (!parsed.success) throw new PermanentError(schemaProblems(parsed.issues))
   return parsed.output
-}
-
-/** A progress line ends in a public comment: one that looks as if it held a secret is not passed on. */
-function withheld(progress: Progress, tokens: readonly string[]): Progress {
-  const found = scan([{ name: 'progress', text: progress.text }], tokens)
-  return found.length === 0 ? progress : { ...progress, text: '(withheld: it looks like a secret)' }
-}
-
-/** Every string of a value by itself: neighbours, or the escapes of JSON, would be taken for a part of it. */
-function stringsIn(value: unknown): string[] {
-  if (typeof value === 'string') return [value]
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(stringsIn) : []
 }
 
 const notFound = () => problem({ status: 404, code: 'not_found', title: 'Not found' })

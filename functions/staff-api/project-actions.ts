@@ -16,7 +16,7 @@ export interface Changed {
 export async function addProject(db: Db, caller: Caller, repository: project.Repository): Promise<Changed> {
   const { result, written } = await writeAs(db, 'staff-api', async (writer) => {
     const added = await project.addProject(writer, repository)
-    if (added.did === 'added') await act(writer, caller, 'project.added', added.projectId)
+    if (added.did !== 'unchanged') await act(writer, caller, `project.${added.did}`, added.projectId)
     crashPoint('staff.before-project-commit')
     return added
   })

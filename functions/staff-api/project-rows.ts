@@ -59,6 +59,17 @@ export function projectOf(row: ProjectRow) {
   }
 }
 
+/** Hooks of a project that the forge has, as far as we know. */
+export function hooksAtForge(db: Db, project: string): Promise<{ id: string }[]> {
+  return db
+    .selectFrom('hooks')
+    .innerJoin('hook_checks', 'hook_checks.hook_id', 'hooks.id')
+    .select('hooks.id')
+    .where('hooks.project_id', '=', project)
+    .orderBy('hooks.created_at')
+    .execute()
+}
+
 /** One project; undefined when there is none. */
 export function readProject(db: Db, id: string): Promise<ProjectRow | undefined> {
   return selectProjects(db).where('projects.id', '=', id).executeTakeFirst()

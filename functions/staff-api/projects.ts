@@ -10,12 +10,12 @@ import { ensureLabels } from '#shared/forge/github/labels.ts'
 import { readOwnActor } from '#shared/forge/github/own-actor.ts'
 import { repositoryRef } from '#shared/forge/github/repository-ref.ts'
 import { forgetHook, hookPath, rememberHook } from '#shared/project/connect.ts'
-import { labels, renamesIn } from '#shared/workflow/labels.ts'
+import { labelsOf } from '#shared/workflow/labels.ts'
 import { badCursor, conflict, notFound, type Clients, type Config, type Operations, type Refusal } from './handler.ts'
 import { ByTime, iso, page, readCursor } from './page.ts'
 import { readPing } from './ping.ts'
 import { addProject, connectProject, disconnectProject, recordLabels } from './project-actions.ts'
-import { projectOf, readProject, selectProjects } from './project-rows.ts'
+import { hooksAtForge, projectOf, readProject, selectProjects } from './project-rows.ts'
 
 type ProjectOperations = Pick<
   Operations,
@@ -42,12 +42,7 @@ export function projectOperations(config: Config, { db, relay, github }: Clients
   }
   const setLabels = (project: Row<'projects'>) => {
     const { repository, octokit } = forge(project)
-    const renames = renamesIn(project.settings)
-    return ensureLabels(
-      octokit,
-      repository,
-      labels.map((label) => ({ ...label, name: renames[label.name] ?? label.name })),
-    )
+    return ensureLabels(octokit, repository, labelsOf(project.settings))
   }
 
   return {
@@ -131,10 +126,7 @@ export function projectOperations(config: Config, { db, relay, github }: Clients
       await relay.after(written)
       const { octokit, repository: ref } = forge(now)
       const url = config.publicUrl + hookPath(row.hook_id)
-      const hook = await ensureHook(octokit, ref, { url, secret }).catch((error: unknown) => {
-        if (error instanceof Denied || error instanceof NotThere) return undefined
-        throw error
-      })
+      const hook = await ensureHook(octokit, ref, { url, secret }).catch(unlessRefused)
       if (hook === undefined)
         return conflict(
           'hook_refused',
@@ -150,12 +142,16 @@ export function projectOperations(config: Config, { db, relay, github }: Clients
       if (row === undefined) return notFound
       const written = await disconnectProject(db, caller, row.id)
       await relay.after(written)
-      if (row.hook_id !== null && row.forge_hook_id !== null) {
+      const hooks = await hooksAtForge(db, row.id)
+      const left: string[] = []
+      for (const { id } of hooks) {
         const { repository, octokit } = forge(row)
-        await removeHook(octokit, repository, hookPath(row.hook_id))
-        await forgetHook(db, row.hook_id)
+        const did = await removeHook(octokit, repository, hookPath(id)).catch(unlessRefused)
+        if (did === undefined) left.push(hookPath(id))
+        await forgetHook(db, id)
       }
-      return { project: await shown(row.id), changed: written.length > 0 || row.forge_hook_id !== null }
+      if (left.length > 0) return hookLeft(left)
+      return { project: await shown(row.id), changed: written.length > 0 || hooks.length > 0 }
     },
 
     async syncLabels({ caller, path }) {
@@ -189,6 +185,18 @@ const repositoryNotFound = conflict(
   'We do not see this repository at the forge',
   'Look at its name; install the App on it, or invite the machine user.',
 )
+
+/** Undefined where the forge does not let us, which it says with "not there", too. */
+function unlessRefused(error: unknown): undefined {
+  if (!(error instanceof Denied || error instanceof NotThere)) throw error
+}
+
+const hookLeft = (paths: readonly string[]) =>
+  conflict(
+    'hook_left',
+    'The repository is disconnected, but its webhook may be left at the forge',
+    `We may not remove it there. If the repository still exists, take it away by hand: ${paths.join(', ')}.`,
+  )
 
 const hookMissing = conflict(
   'hook_missing',

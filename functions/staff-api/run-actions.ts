@@ -7,14 +7,12 @@ import { EVENT_TYPES } from '#shared/events/types.ts'
 import { writeAs, type Writer } from '#shared/outbox/deliver.ts'
 import { retryKey } from '#shared/run/retry.ts'
 import { runEvent } from '#shared/run/run-event.ts'
-import { endRun, lockRun } from '#shared/run/transition.ts'
+import { endRun, isActive, lockRun } from '#shared/run/transition.ts'
 import { currentTrace } from '#shared/telemetry/trace.ts'
 import { opens } from '#shared/workflow/gate.ts'
 import { decideCancel, decideRetry } from './decide.ts'
 import { recordAct } from './handler.ts'
 import type { Caller } from './token-review.ts'
-
-const isActive = (state: string) => (ACTIVE_STATES as readonly string[]).includes(state)
 
 /** Cancels a run as a label that was taken off would: who works for it hears of it by the same event. */
 export async function cancelRun(db: Db, caller: Caller, runId: string, reason: string | undefined) {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import * as v from 'valibot'
-import { ACTIVE_STATES } from '#shared/db/schema.ts'
+import { isActive } from '#shared/run/transition.ts'
 import { cancelRun, retryRun } from './run-actions.ts'
 import { readRunEvents } from './events.ts'
 import { badCursor, conflict, notFound, type Clients, type Operations } from './handler.ts'
@@ -10,8 +10,6 @@ import { oneLine, type NoRetry } from './decide.ts'
 
 /** Order of an agent's lines: attempt and sequence. */
 const ByLine = v.strictTuple([v.pipe(v.number(), v.safeInteger()), v.pipe(v.number(), v.safeInteger())])
-
-const isActive = (state: string) => (ACTIVE_STATES as readonly string[]).includes(state)
 
 /** Runs as people look at them, and what they may do to one. */
 export function runOperations(

@@ -17,7 +17,8 @@ const repository = {
 
 const connect = async (db: Db, wanted: project.Repository, ...names: readonly [string, ...string[]]) =>
   (await writeAs(db, 'setup', (writer) => project.connectProject(writer, wanted, names))).result
-const add = async (db: Db) => (await writeAs(db, 'setup', (writer) => project.addProject(writer, repository))).result
+const add = async (db: Db, wanted: project.Repository = repository) =>
+  (await writeAs(db, 'setup', (writer) => project.addProject(writer, wanted))).result
 const disconnect = (db: Db, id: string) => writeAs(db, 'setup', (writer) => project.disconnectProject(writer, id))
 const stateOf = async (db: Db) => (await db.selectFrom('projects').select('state').executeTakeFirstOrThrow()).state
 
@@ -82,8 +83,14 @@ test('a repository that one door took in is connected by the other, with the sam
   const { id, secret_name } = await db.selectFrom('hooks').selectAll().executeTakeFirstOrThrow()
   expect(secret_name).toBe(`hook-${id}`)
   const connected = await connect(db, repository, 'one', secret_name)
-  expect(connected).toEqual({ projectId, hookId: id, secretName: secret_name, did: 'connected' })
+  expect(connected).toMatchObject({ projectId, hookId: id, secretName: secret_name, did: 'connected' })
   expect(await add(db)).toEqual({ projectId, did: 'unchanged' })
+  // What is said again is taken over, and what is not said stays.
+  const more = { ...repository, maxActive: 7, settings: { runNamespace: 'runs' } }
+  expect(await add(db, more)).toEqual({ projectId, did: 'changed' })
+  expect(await add(db, { ...repository, settings: { labels: {} } })).toEqual({ projectId, did: 'changed' })
+  const row = await db.selectFrom('projects').selectAll().executeTakeFirstOrThrow()
+  expect(row).toMatchObject({ max_active: 7, settings: { runNamespace: 'runs', labels: {} } })
   expect(await stateOf(db)).toBe('connected')
 })
 

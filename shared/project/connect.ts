@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { Db } from '#shared/db/connect.ts'
 import { ACTIVE_STATES, type Row } from '#shared/db/schema.ts'
 import type { Tx } from '#shared/db/transaction.ts'
 import { EVENT_TYPES } from '#shared/events/types.ts'
 import type { Writer } from '#shared/outbox/deliver.ts'
-import type { ChangedRows } from '#shared/outbox/write.ts'
 import { endRun } from '#shared/run/transition.ts'
 
 /** A repository as the forge knows it, and what is wanted of it. */
@@ -27,6 +27,7 @@ export interface ConnectedProject {
   readonly projectId: string
   readonly hookId: string
   readonly secretName: string
+  readonly settings: Row<'projects'>['settings']
   readonly did: 'connected' | 'changed' | 'unchanged'
 }
 
@@ -35,19 +36,21 @@ export const hookPath = (hookId: string): string => `/hooks/github/${hookId}`
 
 /**
  * Takes a repository in, disconnected, with a hook whose secret somebody else writes under the hook's own name. One that is
- * in is left as it is, but for a hook where it has none and is not connected.
+ * in stays connected or disconnected; what is said of its runs is taken over, each setting by itself.
  */
 export async function addProject(
   writer: Writer,
   repository: Repository,
-): Promise<{ readonly projectId: string; readonly did: 'added' | 'unchanged' }> {
+): Promise<{ readonly projectId: string; readonly did: 'added' | 'changed' | 'unchanged' }> {
   const { tx } = writer
-  const project = (await insert(tx, repository, 'disconnected')) ?? (await lock(tx, repository))
-  const known = await tx.selectFrom('hooks').select('id').where('project_id', '=', project.id).executeTakeFirst()
-  if (known !== undefined || project.state === 'connected') return { projectId: project.id, did: 'unchanged' }
-  const hook = await insertHook(tx, project)
-  await say(writer, 'projectAdded', project, { hooks: [hook] })
-  return { projectId: project.id, did: 'added' }
+  const fresh = await insert(tx, repository, 'disconnected')
+  const { project, isChanged } = fresh ? { project: fresh, isChanged: true } : await take(tx, repository)
+  const { id: projectId, state } = project
+  const known = await tx.selectFrom('hooks').select('id').where('project_id', '=', projectId).executeTakeFirst()
+  const hooks = known === undefined && state !== 'connected' ? [await insertHook(tx, project)] : []
+  if (!isChanged && hooks.length === 0) return { projectId, did: 'unchanged' }
+  await say(writer, state === 'connected' ? 'projectConnected' : 'projectAdded', project, { hooks })
+  return { projectId, did: hooks.length > 0 ? 'added' : 'changed' }
 }
 
 /**
@@ -72,9 +75,10 @@ export async function connectProject(
     .execute()
   const known = hooks.find((hook) => hook.secret_name === secretNames[0]) ?? hooks[0]
   const hook = known ?? (await insertHook(tx, project, secretNames[0]))
-  const connected = { projectId: project.id, hookId: hook.id, secretName: hook.secret_name }
+  const { settings } = project
+  const connected = { projectId: project.id, hookId: hook.id, secretName: hook.secret_name, settings }
   if (known !== undefined && did === 'unchanged') return { ...connected, did }
-  await say(writer, 'projectConnected', project, known === undefined ? { hooks: [hook] } : {})
+  await say(writer, 'projectConnected', project, { hooks: known === undefined ? [hook] : [] })
   return { ...connected, did: did === 'unchanged' ? 'changed' : did }
 }
 
@@ -106,7 +110,7 @@ export async function disconnectProject(
       .where('id', '=', projectId)
       .returningAll()
       .executeTakeFirstOrThrow()
-    await say(writer, 'projectDisconnected', project, {})
+    await say(writer, 'projectDisconnected', project, { hooks: [] })
   }
   return { did: active.length > 0 || before.state === 'connected' ? 'disconnected' : 'unchanged' }
 }
@@ -151,6 +155,19 @@ function lock(tx: Tx, { instance, repositoryId }: Repository): Promise<Row<'proj
     .executeTakeFirstOrThrow()
 }
 
+/** The row as it is, but for the number of runs and the settings that were said. */
+async function take(tx: Tx, repository: Repository) {
+  const before = await lock(tx, repository)
+  const { maxActive = before.max_active, settings = {} } = repository
+  const project = await tx
+    .updateTable('projects')
+    .set({ max_active: maxActive, settings: JSON.stringify({ ...before.settings, ...settings }) })
+    .where('id', '=', before.id)
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  return { project, isChanged: !isDeepStrictEqual(project, before) }
+}
+
 /** The row, connected and as it is wanted. */
 async function bring(tx: Tx, repository: Repository) {
   const fresh = await insert(tx, repository, 'connected')
@@ -162,7 +179,7 @@ async function bring(tx: Tx, repository: Repository) {
     .where('id', '=', before.id)
     .returningAll()
     .executeTakeFirstOrThrow()
-  if (JSON.stringify(project) === JSON.stringify(before)) return { project, did: 'unchanged' as const }
+  if (isDeepStrictEqual(project, before)) return { project, did: 'unchanged' as const }
   return { project, did: before.state === 'connected' ? ('changed' as const) : ('connected' as const) }
 }
 
@@ -190,13 +207,13 @@ function say(
   { emit }: Writer,
   what: 'projectAdded' | 'projectConnected' | 'projectDisconnected',
   project: Row<'projects'>,
-  more: Pick<ChangedRows, 'hooks'>,
+  { hooks }: { readonly hooks: readonly Row<'hooks'>[] },
 ): Promise<void> {
   return emit({
     type: EVENT_TYPES[what],
     subject: `projects/${project.id}`,
     extensions: { provider: project.provider, project: project.id, repository: project.repository_id },
     data: { project: project.id },
-    rows: { projects: [project], ...more },
+    rows: { projects: [project], ...(hooks.length > 0 && { hooks }) },
   })
 }

@@ -21,6 +21,9 @@ export async function lockRun(tx: Tx, runId: string): Promise<Row<'runs'>> {
   return tx.selectFrom('runs').selectAll().where('id', '=', runId).executeTakeFirstOrThrow()
 }
 
+/** Whether a run is not over. */
+export const isActive = (state: string): boolean => (ACTIVE_STATES as readonly string[]).includes(state)
+
 /** How a run ends. */
 export interface End {
   readonly state: 'succeeded' | 'failed' | 'cancelled'
@@ -41,7 +44,7 @@ export async function endRun(
   { state, type, reason, detail, rows }: End,
 ): Promise<void> {
   const now = await lockRun(tx, runId)
-  if (!(ACTIVE_STATES as readonly string[]).includes(now.state)) return
+  if (!isActive(now.state)) return
   const run = await tx
     .updateTable('runs')
     .set({

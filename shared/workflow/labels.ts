@@ -81,6 +81,12 @@ export function renamesIn(settings: object): Readonly<Record<string, string>> {
   return Object.fromEntries(own.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
 }
 
+/** The set as a project calls it: what its repository has to have. */
+export function labelsOf(settings: object): LabelDefinition[] {
+  const renames = renamesIn(settings)
+  return labels.map((label) => ({ ...label, name: renames[label.name] ?? label.name }))
+}
+
 /** A label of the set by the name that the forge shows. */
 export interface KnownLabel {
   readonly group: LabelGroup
