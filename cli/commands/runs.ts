@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { age } from '../age.ts'
+import { describeRun } from '../describe-run.ts'
 import { harmless } from '../harmless.ts'
 import type { KnCommand } from '../kn-command.ts'
 import {
@@ -17,12 +18,10 @@ import { firstOf } from '../pages.ts'
 import { printList } from '../print-list.ts'
 import { projectIdOf } from '../project-of.ts'
 import type { Answer, StaffApi } from '../staff-api.ts'
-import { fields, table } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
 import { waitFor } from '../wait.ts'
 
 type Run = Answer<'listRuns'>['runs'][number]
-type Details = Answer<'getRun'>
 type Lines = Answer<'getRunLogs'>
 
 interface ListOptions extends PrintOptions, LimitOption {
@@ -60,7 +59,7 @@ export function runs(group: KnCommand, terminal: Terminal): void {
     .action(async (run: string, options: PrintOptions, command: KnCommand) => {
       const staff = await sessionOf(command, terminal).staff()
       const details = await staff('getRun', { path: { run } })
-      terminal.out(single(options.output, details, `run/${details.run.id}`, () => describe(details, terminal.now())))
+      terminal.out(single(options.output, details, `run/${details.run.id}`, () => describeRun(details, terminal.now())))
     })
 
   group
@@ -132,79 +131,6 @@ const runList = (now: number): Listing<Run> => ({
     { header: 'retry of', wide: true, value: ({ retryOf }) => retryOf },
   ],
 })
-
-function describe({ run, digest, tokens, attempts, approval, events }: Details, now: number): string {
-  const parts = [
-    fields([
-      ['Run', run.id],
-      ['Repository', run.repository],
-      ['Issue', run.number],
-      ['Stage', run.stage],
-      ['Label', run.label],
-      ['Requester', `${run.requester.login} (${run.requester.id})`],
-      ['State', run.state],
-      ['Reason', run.reason && `${run.reason.code}: ${run.reason.says}`],
-      ['Next', run.reason?.next],
-      ['Detail', run.detail],
-      ['Age', age(run.createdAt, now)],
-      ['Branch', run.change?.branch],
-      ['Pull request', run.change?.pull && (run.change.pull.url ?? run.change.pull.number)],
-      ['Tokens', tokens.budget === null ? tokens.charged : `${tokens.charged} of ${tokens.budget}`],
-      ['Input', digest],
-      ['Retry of', run.retryOf],
-    ]),
-  ]
-  if (approval !== null) parts.push(approvalOf(approval, now))
-  if (attempts.length > 0)
-    parts.push(
-      table(attempts, [
-        { header: 'attempt', value: ({ attempt }) => attempt },
-        { header: 'state', value: ({ state }) => state },
-        { header: 'reason', value: ({ reason }) => reason },
-        { header: 'job', value: ({ job }) => job },
-        { header: 'last seen', value: ({ lastSeenAt }) => lastSeenAt && age(lastSeenAt, now) },
-        { header: 'age', value: ({ createdAt }) => age(createdAt, now) },
-      ]),
-    )
-  if (events.length > 0)
-    parts.push(
-      table(events, [
-        { header: 'age', value: ({ createdAt }) => age(createdAt, now) },
-        { header: 'event', value: ({ type }) => type },
-        { header: 'from', value: ({ producer }) => producer },
-        { header: 'done', value: ({ deliveries }) => deliveries.done },
-        { header: 'pending', value: ({ deliveries }) => deliveries.pending },
-        { header: 'quarantined', value: ({ deliveries }) => deliveries.quarantined },
-      ]),
-    )
-  return parts.join('\n')
-}
-
-function approvalOf(
-  { state, quorum, digest, expiresAt, decisions }: NonNullable<Details['approval']>,
-  now: number,
-): string {
-  const lines = [
-    fields([
-      ['Approval', state],
-      ['Needs', quorum],
-      ['Of', digest],
-      ['Expires', expiresAt],
-    ]),
-  ]
-  if (decisions.length > 0)
-    lines.push(
-      table(decisions, [
-        { header: 'decision', value: ({ decision }) => decision },
-        { header: 'by', value: ({ actor }) => `${actor.login} (${actor.id})` },
-        { header: 'through', value: ({ source }) => source },
-        { header: 'counts', value: ({ refusal }) => (refusal === null ? 'yes' : `no: ${refusal}`) },
-        { header: 'age', value: ({ decidedAt }) => age(decidedAt, now) },
-        { header: 'reason', value: ({ reason }) => reason },
-      ]),
-    )
-  return lines.join('\n')
-}
 
 interface LogOptions {
   readonly follow?: true

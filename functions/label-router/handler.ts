@@ -17,7 +17,7 @@ import { found } from './found.ts'
 import { judgeAgain } from './judge-again.ts'
 import { judge } from './judge.ts'
 import type { Bundle } from './manifest.ts'
-import { reviseByReview } from './revise.ts'
+import { reviseByReview } from './revise-requests.ts'
 import { takenAway, takenOff } from './taken-away.ts'
 
 /** A connected repository, as the router needs it. */

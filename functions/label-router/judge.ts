@@ -4,7 +4,8 @@ import { contentOf, currentOf, editOf, repositoryOf } from './content.ts'
 import { contentBytes, decide } from './decide.ts'
 import type { Asked, Deps, Forge, Intent, Project } from './handler.ts'
 import { bundle } from './manifest.ts'
-import { REVISE, reviseByLabel } from './revise.ts'
+import { REVISE } from './revise.ts'
+import { reviseByLabel } from './revise-requests.ts'
 
 /** From a label event to a run or a refusal, whichever way we came to know of it. */
 export async function judge(deps: Deps, project: Project, forge: Forge, asked: Asked): Promise<Settlement> {

@@ -1,13 +1,12 @@
 import { RetryLater } from '#shared/errors.ts'
-import type { ReviewContent } from '#shared/job/bundle.ts'
 import type { Settlement } from '#shared/outbox/deliver.ts'
 import { askPolicy, mayAsk } from '#shared/workflow/may-ask.ts'
 import type { ReasonCode } from '#shared/workflow/reasons.ts'
 import { contentOf, currentOf, editOf, knownIn, repositoryOf } from './content.ts'
 import { contentBytes, decide } from './decide.ts'
-import type { ReviewEvent } from './event.ts'
 import type { Asked, Deps, Forge, Intent, Project, Pull, Target } from './handler.ts'
 import { bundle } from './manifest.ts'
+import { reviewContent } from './review-content.ts'
 import { stageIn, stageOf, type FoundStage } from './revise-stage.ts'
 
 /** How the name of a label ends that asks for a change to be revised. */
@@ -16,48 +15,19 @@ export const REVISE = ':revise'
 /** Most pull requests of an issue that are looked at for one that is open. */
 const MOST_CHANGES = 10
 
-/** Characters of a diff that are given with a comment: its end, where the comment stands. */
-const MAX_HUNK = 4_000
-
 /** A comment counts as edited when its review is submitted; later than this it was edited after the request. */
 const SUBMITTING_MS = 5_000
 
 /** A request to revise a change, by label or by review. */
-interface Wish extends Omit<Asked, 'known'> {
+export interface Wish extends Omit<Asked, 'known'> {
   /** Undefined: a review asked. */
   readonly label: string | undefined
   /** The text of the review as it was sent. */
   readonly review?: { readonly id: string; readonly body: string }
 }
 
-/** `run:<stage>:revise`, on an issue or on a pull request. */
-export function reviseByLabel(deps: Deps, project: Project, forge: Forge, asked: Asked): Promise<Settlement> {
-  const { known, ...wish } = asked
-  return revise(deps, project, forge, { ...wish, label: known.label })
-}
-
-/** A review that requests changes, on a pull request of ours. One review, one run: its id is the key. */
-export async function reviseByReview(
-  deps: Deps,
-  project: Project,
-  forge: Forge,
-  { review, pull_request: pull, sender }: ReviewEvent,
-): Promise<Settlement> {
-  const shown = await forge.subject(pull.number)
-  if (shown === undefined) return { outcome: 'ignored: the pull request is gone' }
-  return revise(deps, project, forge, {
-    label: undefined,
-    subject: { id: shown.id, number: pull.number, kind: 'pull_request' },
-    labelEvent: { id: `review-${review.id}`, createdAt: new Date(review.submitted_at) },
-    sender,
-    head: review.commit_id,
-    review: { id: review.id, body: review.body ?? '' },
-    // Nobody has signed the issue's text: what it says now is what the reviewer could see.
-    text: ({ title, body }) => Promise.resolve({ title, body }),
-  })
-}
-
-async function revise(deps: Deps, project: Project, forge: Forge, wish: Wish): Promise<Settlement> {
+/** Starts a run on the change that is meant, or says why there is none. */
+export async function revise(deps: Deps, project: Project, forge: Forge, wish: Wish): Promise<Settlement> {
   const { sender } = wish
   const [now, found] = await Promise.all([forge.permission(sender.login), findTarget(deps, project, forge, wish)])
   const allowed = mayAsk({ id: sender.id, type: sender.type, now }, askPolicy(project.settings))
@@ -194,37 +164,6 @@ async function findTarget(
     if (pull?.state === 'open') return { ...target, version, pull }
   }
   return targets.length === 0 ? 'nothing_to_revise' : 'pull_request_closed'
-}
-
-function reviewContent(
-  pull: Pull,
-  previous: ReviewContent['previous'],
-  said: Awaited<ReturnType<Forge['reviews']>> & { readonly discussion: Awaited<ReturnType<Forge['comments']>> },
-): ReviewContent {
-  return {
-    ...contentTexts(pull),
-    previous,
-    reviews: said.reviews.map(({ author, state, submittedAt, body }) => ({
-      author,
-      state,
-      createdAt: submittedAt,
-      body: body.toWellFormed(),
-    })),
-    comments: said.comments.map(({ author, path, line, hunk, createdAt, body }) => ({
-      author,
-      path: path.toWellFormed(),
-      line,
-      hunk: hunk.slice(-MAX_HUNK).toWellFormed(),
-      createdAt,
-      body: body.toWellFormed(),
-    })),
-    discussion: contentOf(undefined, said.discussion).comments,
-  }
-}
-
-function contentTexts(pull: Pull): Pick<ReviewContent, 'title' | 'body'> {
-  const { title, body } = contentOf(pull, [])
-  return { title, body }
 }
 
 /** The labels of a kind on the first place that has one. */

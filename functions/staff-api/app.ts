@@ -8,8 +8,10 @@ import type { App } from '#shared/edge/serve.ts'
 import { schemaProblems } from '#shared/schema-problems.ts'
 import { accessOperations, rolesOf } from './access.ts'
 import { checkOperations } from './checks.ts'
+import { connectionOperations } from './connection.ts'
 import { decideAccess, visibleProjects, type Held } from './decide.ts'
-import { eventOperations, eventProject } from './events.ts'
+import { eventProject } from './event-rows.ts'
+import { eventOperations } from './events.ts'
 import {
   notFound,
   type Answer,
@@ -19,9 +21,12 @@ import {
   type OperationId,
   type Operations,
 } from './handler.ts'
+import { ledgerOperations } from './ledger.ts'
 import { projectOperations } from './projects.ts'
+import { redriveOperations } from './redrive.ts'
 import { remember } from './remember.ts'
 import { runOperations } from './runs.ts'
+import { stuckOperations } from './stuck.ts'
 
 /** Largest body, bytes: a hundred deliveries to redrive. */
 const MAX_BODY_BYTES = 64 * 1024
@@ -35,8 +40,12 @@ export function create(config: Config, clients: Clients): App {
   const all: Operations = {
     ...runOperations(clients),
     ...eventOperations(clients),
+    ...stuckOperations(clients),
+    ...redriveOperations(clients),
     ...projectOperations(config, clients),
+    ...connectionOperations(config, clients),
     ...checkOperations(config, clients),
+    ...ledgerOperations(clients),
     ...accessOperations(clients),
   }
   const review = remember(clients.review)

@@ -1,15 +1,11 @@
 import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
-import { GENESIS } from '#shared/ledger/link.ts'
-import { verify, type Head } from '#shared/ledger/verify.ts'
 import { forgeCheck } from './check-forge.ts'
 import { failed, ok, warning, type Finding } from './finding.ts'
-import { conflict, type Clients, type Config, type Operations } from './handler.ts'
+import type { Clients, Config, Operations } from './handler.ts'
+import { ledgerCheck } from './ledger.ts'
+import { one } from './one.ts'
 import { iso } from './page.ts'
-
-/** Entries of the ledger that one request verifies, and that the checks look at. */
-const MOST_VERIFIED = 20_000
-const LOOKED_AT = 1_000
 
 /** What is due for longer than this is overdue, seconds; a sweep that is older than three rounds has not come. */
 const OVERDUE_SECONDS = 60
@@ -18,17 +14,14 @@ const SWEEP_SECONDS = 15 * 60
 /** How long a function may take to be there, milliseconds: a cold start with room. */
 const WAKE_MS = 15_000
 
-/** Whether everything works, and the ledger for those who want to see for themselves. */
-export function checkOperations(
-  config: Config,
-  clients: Clients,
-): Pick<Operations, 'getChecks' | 'getLedger' | 'verifyLedger'> {
+/** Whether everything works. */
+export function checkOperations(config: Config, clients: Clients): Pick<Operations, 'getChecks'> {
   const { db, log } = clients
   const checks = {
     database: async () =>
       ok(`PostgreSQL ${(await one<{ server_version: string }>(db, sql`show server_version`)).server_version}`),
     migrations: () => migrations(db, config.newestMigration),
-    ledger: () => ledger(db),
+    ledger: () => ledgerCheck(db, OVERDUE_SECONDS),
     outbox: () => outbox(db),
     deliveries: () => deliveries(db),
     quarantine: () => quarantine(db),
@@ -50,35 +43,6 @@ export function checkOperations(
       }))
       return { checks: await Promise.all(found), at: iso((await one<{ now: Date }>(db, sql`select now() as now`)).now) }
     },
-
-    async getLedger() {
-      const head = await headOf(db)
-      const { behind } = await one<{ behind: number }>(
-        db,
-        sql`select count(*)::int as behind from deliveries where consumer = 'audit-sink' and state <> 'done'`,
-      )
-      return { head: textOf(head), behind }
-    },
-
-    async verifyLedger({ query: { after } }) {
-      const [seq = '0', hash = GENESIS] = after?.split(':') ?? []
-      const from = { seq: Number(seq), hash }
-      const before =
-        from.seq === 0
-          ? { hash: GENESIS }
-          : await db.selectFrom('ledger').select('hash').where('seq', '=', from.seq).executeTakeFirst()
-      if (before === undefined)
-        return conflict('no_such_entry', 'The ledger ends before this entry', 'It was cut, or it is another ledger.')
-      if (before.hash !== from.hash) {
-        const problem = { seq: from.seq, says: 'the hash is not the one that was written down' }
-        return { ok: false, head: textOf(from), more: false, problem }
-      }
-      const rows = await entries(db, from.seq, MOST_VERIFIED + 1)
-      const verdict = await verify(rows.slice(0, MOST_VERIFIED), undefined, from)
-      return verdict.ok
-        ? { ok: true, head: textOf(verdict.head), more: rows.length > MOST_VERIFIED, problem: null }
-        : { ok: false, head: textOf(from), more: false, problem: { seq: verdict.seq, says: verdict.problem } }
-    },
   }
 }
 
@@ -92,27 +56,6 @@ async function migrations(db: Db, newest: string): Promise<Finding> {
         `The schema is at ${has}, newer than this version, which knows ${newest}.`,
         'Finish the upgrade, or the way back.',
       )
-}
-
-async function ledger(db: Db): Promise<Finding> {
-  const head = await headOf(db)
-  const since = Math.max(0, head.seq - LOOKED_AT)
-  const [before] = since === 0 ? [] : await entries(db, since - 1, 1)
-  const from = before ?? { seq: 0, hash: GENESIS }
-  const verdict = await verify(await entries(db, from.seq, LOOKED_AT), undefined, from)
-  if (!verdict.ok)
-    return failed(
-      `Entry ${verdict.seq} ${verdict.problem}.`,
-      'Somebody changed the ledger. Stop, keep the database as it is, and run npm run audit:verify.',
-    )
-  const { late } = await one<{ late: number }>(
-    db,
-    sql`select count(*)::int as late from deliveries where consumer = 'audit-sink' and state <> 'done'
-      and due_at < now() - make_interval(secs => ${OVERDUE_SECONDS})`,
-  )
-  return late > 0
-    ? warning(`${late} events are not in the ledger yet; its head is ${head.seq}.`, 'See the log of audit-sink.')
-    : ok(`The newest ${Math.min(LOOKED_AT, head.seq)} of ${head.seq} entries hold.`)
 }
 
 async function outbox(db: Db): Promise<Finding> {
@@ -196,19 +139,4 @@ async function sweep(db: Db): Promise<Finding> {
   return row.late
     ? failed(`The last sweep was at ${iso(row.last_at)}.`, next)
     : ok(`The last sweep was at ${iso(row.last_at)}.`)
-}
-
-async function headOf(db: Db): Promise<Head> {
-  const row = await db.selectFrom('ledger').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1).executeTakeFirst()
-  return row ?? { seq: 0, hash: GENESIS }
-}
-
-function entries(db: Db, after: number, limit: number) {
-  return db.selectFrom('ledger').selectAll().where('seq', '>', after).orderBy('seq').limit(limit).execute()
-}
-
-const textOf = ({ seq, hash }: Head) => `${seq}:${hash}`
-
-async function one<T>(db: Db, statement: ReturnType<typeof sql<T>>): Promise<T> {
-  return (await statement.execute(db)).rows[0] as T
 }

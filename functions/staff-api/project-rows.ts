@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from '#shared/db/connect.ts'
+import { RetryLater } from '#shared/errors.ts'
 import { hookPath } from '#shared/project/connect.ts'
 import { iso, isoOrNull } from './page.ts'
 
@@ -57,6 +58,13 @@ export function projectOf(row: ProjectRow) {
             lastDeliveryAt: isoOrNull(row.heard_at),
           },
   }
+}
+
+/** One project as the contract shows it, after it was changed. */
+export async function shownProject(db: Db, id: string) {
+  const row = await readProject(db, id)
+  if (row === undefined) throw new RetryLater('the project is not visible')
+  return projectOf(row)
 }
 
 /** Hooks of a project that the forge has, as far as we know. */

@@ -57,6 +57,27 @@ test('a repository is taken in, connected with a secret that nobody sends, and r
   expect(lines.filter((line) => line.includes('canary-'))).toEqual([])
 }, 120_000)
 
+test('a hook that the forge does not let us take away is named once; the repository is disconnected all the same', async ({
+  db,
+}) => {
+  const { call, secretsDir } = await staff(db, { github: forge.github(), publicUrl: 'http://127.0.0.1:9' })
+  const added = await call('POST', '/v1/projects', { body: { repository: 'maria/shop', maxActive: 3 } })
+  const { id, hook } = added.json['project'] as Shown
+  // Said again, it is taken over; what is not said stays.
+  const again = await call('POST', '/v1/projects', {
+    body: { repository: 'maria/shop', runNamespace: 'codex-k8s-runs' },
+  })
+  expect(again.json).toMatchObject({ changed: true, project: { maxActive: 3, runNamespace: 'codex-k8s-runs' } })
+  writeFileSync(join(secretsDir, hook.secretName), 'x'.repeat(64))
+  expect(await call('POST', `/v1/projects/${id}/connect`)).toMatchObject({ status: 200 })
+  await forge.fault('GET', '/repos/maria/shop/hooks', { status: 403, body: { message: 'Resource not accessible' } })
+  const removed = await call('DELETE', `/v1/projects/${id}`)
+  expect(removed).toMatchObject({ status: 409, code: 'hook_left' })
+  expect(removed.text).toContain(`/hooks/github/${hook.id}`)
+  const after = await call('DELETE', `/v1/projects/${id}`)
+  expect(after.json).toMatchObject({ changed: false, project: { state: 'disconnected', hook: { state: 'waiting' } } })
+}, 120_000)
+
 test('what the forge does not show us, and a place to run that is not there, are refused with what to do', async ({
   db,
 }) => {

@@ -104,6 +104,7 @@ const alone: Readonly<Record<string, string>> = {
   'shared/telemetry/trace.ts#flushSpans': 'the other half of inSpan; whoever listens awaits it before an answer',
   'shared/workflow/protected-paths.ts#protectedPaths': 'data of the workflow, apart for its reasons',
   'shared/job/result.ts#MAX_CHANGED_PATHS': 'a limit of the protocol between the platform and the agent',
+  'shared/workflow/labels.ts#labels': 'the table itself; labelsOf is what a project makes of it',
   'shared/workflow/reasons.ts#reasons': 'the table itself; its codes are a type of every function',
   'shared/workflow/workflow.ts#parseWorkflow': 'a project may bring its own file; ours goes through it, too',
 }
