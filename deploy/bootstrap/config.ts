@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import * as v from 'valibot'
 import { parse } from 'yaml'
+import { Gates } from '#shared/workflow/gates.ts'
 
 const Name = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'is not a name of Kubernetes'))
 const Url = v.pipe(
@@ -10,7 +11,13 @@ const Url = v.pipe(
   v.regex(/^https?:\/\//, 'is not an http(s) URL'),
   v.transform((url) => url.replace(/\/+$/, '')),
 )
-const Repository = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,100}\/[A-Za-z0-9._-]{1,100}$/, 'is not OWNER/NAME'))
+/** A repository as people write it: OWNER/NAME. */
+export const RepositoryName = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9_-]{1,100}\/[A-Za-z0-9._-]{1,100}$/, 'is not OWNER/NAME'),
+)
+/** One of a list that reaches its function with commas between. */
+const Listed = v.pipe(v.string(), v.regex(/^[^\s,]{1,253}$/, 'is empty, or has a comma or white space'))
 
 /** Where a secret is. Never the secret itself: this file is shown, committed and printed. */
 export const SecretRef = v.union(
@@ -35,10 +42,12 @@ const Forge = v.pipe(
   v.check(({ app, token }) => (app === undefined) !== (token === undefined), 'needs either app or token'),
 )
 
+const Quantity = v.pipe(v.string(), v.regex(/^[1-9][0-9]{0,9}([KMGT]i?)?$/, 'is no size such as 5Gi'))
+
 const Database = v.pipe(
   v.strictObject({
     ownerUrl: v.optional(SecretRef),
-    trial: v.optional(v.strictObject({ storage: v.optional(v.string(), '5Gi'), storageClass: v.optional(v.string()) })),
+    trial: v.optional(v.strictObject({ storage: v.optional(Quantity, '5Gi'), storageClass: v.optional(v.string()) })),
   }),
   v.check(
     ({ ownerUrl, trial }) => (ownerUrl === undefined) !== (trial === undefined),
@@ -80,18 +89,18 @@ export const Config = v.strictObject({
     v.strictObject({
       url: v.optional(Url, 'https://api.openai.com/v1'),
       key: v.optional(SecretRef),
-      names: v.optional(v.array(v.string()), []),
+      names: v.optional(v.array(Listed), []),
     }),
     {},
   ),
   staff: v.optional(
     v.strictObject({
-      admins: v.optional(v.array(v.pipe(v.string(), v.regex(/^(user|group):./, 'is not user:NAME or group:NAME'))), []),
-      audiences: v.optional(v.array(v.string()), ['codex-k8s']),
+      admins: v.optional(v.array(v.pipe(Listed, v.regex(/^(user|group):./, 'is not user:NAME or group:NAME'))), []),
+      audiences: v.optional(v.pipe(v.array(Listed), v.minLength(1)), ['codex-k8s']),
     }),
     {},
   ),
-  gates: v.optional(v.record(v.string(), v.unknown()), {}),
+  gates: v.optional(Gates, {}),
   otelEndpoint: v.optional(Url),
   logLevel: v.optional(v.picklist(['debug', 'info', 'warn', 'error']), 'info'),
   metrics: v.optional(v.boolean(), false),
@@ -100,7 +109,7 @@ export const Config = v.strictObject({
   repositories: v.optional(
     v.array(
       v.strictObject({
-        name: Repository,
+        name: RepositoryName,
         maxActive: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000))),
         settings: v.optional(v.record(v.string(), v.unknown())),
       }),
@@ -138,9 +147,20 @@ export function readConfig(path: string): Config {
 /** Checks a configuration that was read. */
 export function parseConfig(raw: unknown, path = 'the configuration'): Config {
   const parsed = v.safeParse(Config, raw)
-  if (parsed.success) return parsed.output
-  const problems = parsed.issues.map((issue) => `  ${v.getDotPath(issue) ?? '(all)'}: ${words(issue)}`)
+  const problems = parsed.success
+    ? strangeNamespaces(parsed.output)
+    : parsed.issues.map((issue) => `  ${v.getDotPath(issue) ?? '(all)'}: ${words(issue)}`)
+  if (parsed.success && problems.length === 0) return parsed.output
   throw new ConfigError(`${path} cannot be used:\n${problems.join('\n')}`)
+}
+
+/** Where a repository's Jobs would run: somewhere that is not made would be noticed by its first run only. */
+function strangeNamespaces({ repositories, runNamespaces }: Config): string[] {
+  return repositories.flatMap(({ settings: { runNamespace } = {} }, index) =>
+    runNamespace === undefined || (runNamespaces as readonly unknown[]).includes(runNamespace)
+      ? []
+      : [`  repositories.${index}.settings.runNamespace: is none of runNamespaces`],
+  )
 }
 
 /** valibot's own sentences repeat what was received. */

@@ -16,7 +16,7 @@ export interface Inventory {
 
 /** Read before anything is pruned or taken back. */
 export async function readInventory(kubectl: Kubectl, namespace: string): Promise<Inventory> {
-  const [found] = await getAll(kubectl, [inventory(namespace, { made: [], setupImage: '' })])
+  const [found] = await getAll(kubectl, [emptyInventory(namespace)])
   const { objects = '[]', setupImage = '' } = found?.data ?? {}
   return { made: JSON.parse(objects) as Made[], setupImage }
 }
@@ -37,6 +37,9 @@ export function union(...lists: readonly (readonly Made[])[]): Made[] {
   const all = new Map(lists.flat().map((each) => [keyOf(each), short(each)]))
   return [...all].toSorted(([one], [other]) => (one < other ? -1 : 1)).map(([, made]) => made)
 }
+
+/** The object that holds it, as there was nothing yet. */
+export const emptyInventory = (namespace: string): Resource => inventory(namespace, { made: [], setupImage: '' })
 
 function inventory(namespace: string, { made, setupImage }: Inventory): Resource {
   return {

@@ -45,10 +45,14 @@ export interface Kubectl {
 /** Longest wait for one answer, milliseconds; removing a namespace takes minutes. */
 const PATIENCE_MS = 330_000
 
-/** The kubectl on PATH, or the one that KUBECTL names, with the kubeconfig's context or another. */
+/** The kubectl on PATH, or the one that KUBECTL names, and the words that choose the kubeconfig's context or another. */
+export function commandFor(context?: string): { readonly command: string; readonly before: readonly string[] } {
+  return { command: process.env['KUBECTL'] ?? 'kubectl', before: context === undefined ? [] : ['--context', context] }
+}
+
+/** That kubectl, to be asked. */
 export function kubectlFor(context?: string): Kubectl {
-  const command = process.env['KUBECTL'] ?? 'kubectl'
-  const before = context === undefined ? [] : ['--context', context]
+  const { command, before } = commandFor(context)
   return async (args, input = '') => {
     // Not spawn's own timeout: its clock would keep us alive where there is no kubectl.
     const child = spawn(command, [...before, ...args], { stdio: 'pipe', signal: AbortSignal.timeout(PATIENCE_MS) })

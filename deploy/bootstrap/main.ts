@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
-import { ConfigError, readConfig } from './config.ts'
+import * as v from 'valibot'
+import { ConfigError, readConfig, RepositoryName } from './config.ts'
 import { connectRepository } from './connect.ts'
 import { check, install } from './install.ts'
 import { InstallError } from './install-error.ts'
@@ -77,7 +78,7 @@ function parse(args: readonly string[]) {
     })
     const [command = '', repository = '', ...rest] = positionals
     const isKnown = ['check', 'install', 'upgrade', 'self-test', 'connect', 'uninstall'].includes(command)
-    const isWhole = (command === 'connect') === /^[\w-]+\/[\w.-]+$/.test(repository) && rest.length === 0
+    const isWhole = (command === 'connect' ? v.is(RepositoryName, repository) : repository === '') && rest.length === 0
     if (command === 'uninstall' && !values.yes && !values.help) {
       process.stderr.write('uninstall takes everything away; say --yes if that is meant\n')
       return undefined

@@ -17,11 +17,12 @@ const object = (kind: string, name: string, more: object = {}, apiVersion = 'v1'
   metadata: { name, namespace: 'p' },
   ...more,
 })
+const GATE = { users: [], permission: 'write', quorum: 1, excludeRequester: true, expiresAfterSeconds: 3_600 }
 const config = parseConfig({
   namespace: 'p',
   database: { trial: { storage: '3Gi', storageClass: 'fast' } },
   forge: { token: { env: 'T' } },
-  gates: { dev: { least: 1 } },
+  gates: { dev: GATE },
 })
 const service = object(
   'Service',
@@ -129,7 +130,7 @@ test('the configuration reaches the manifests: images, addresses, owner, storage
     more: 'stays',
     brokerUrl: 'http://broker-ingress.knative-eventing.svc.cluster.local/p/default',
     agentImage: 'registry/agent:1',
-    gates: '{"dev":{"least":1}}',
+    gates: JSON.stringify({ dev: GATE }),
   })
   expect(JSON.stringify(fn)).toContain('"image":"registry/label-router@sha256:1"')
   expect(JSON.stringify(disk)).toContain('"storage":"3Gi"')

@@ -2,21 +2,23 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
+import * as v from 'valibot'
 import { parseAllDocuments } from 'yaml'
+import { configData } from './config-data.ts'
 import { ConfigError, type Config } from './config.ts'
 import type { Kubectl, Resource } from './kubectl.ts'
 
 const root = resolve(import.meta.dirname, '..', '..')
 
-/** Where an image is: an entry of dist/images.json. */
-export interface Image {
-  /** The placeholder in the manifests, `codex-k8s/<unit>`. */
-  readonly name: string
-  readonly newName: string
-  readonly newTag: string
-  /** `sha256:...` */
-  readonly digest?: string
-}
+/** Where each image is: `dist/images.json`. A name is the placeholder in the manifests, `codex-k8s/<unit>`. */
+const Images = v.array(
+  v.object({
+    name: v.string(),
+    newName: v.string(),
+    newTag: v.string(),
+    digest: v.optional(v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/))),
+  }),
+)
 
 /** Says whose an object is, on every object of an installation: its platform namespace. */
 export const OWNER_LABEL = 'codex-k8s.dev/installation'
@@ -30,9 +32,13 @@ export function readImages({ file, pin }: Config['images']): ReadonlyMap<string,
     throw new ConfigError(
       `${file} is not there: npm run images -- --registry HOST/PREFIX --push, or take the file of a release`,
     )
-  const images = JSON.parse(readFileSync(file, 'utf8')) as readonly Image[]
+  const images = v.safeParse(v.pipe(v.string(), v.parseJson(), Images), readFileSync(file, 'utf8'))
+  if (!images.success)
+    throw new ConfigError(
+      `${file} is no list of images: make it anew with npm run images, or take the file of a release`,
+    )
   return new Map(
-    images.map(({ name, newName, newTag, digest }) => [
+    images.output.map(({ name, newName, newTag, digest }) => [
       name,
       pin === 'digest' && digest !== undefined ? `${newName}@${digest}` : `${newName}:${newTag}`,
     ]),
@@ -102,39 +108,6 @@ export function annotated(resource: Resource, annotations: Readonly<Record<strin
 
 export const isFunction = ({ apiVersion, kind }: Resource) =>
   kind === 'Service' && apiVersion.startsWith('serving.knative.dev/')
-
-function configData(config: Config, images: ReadonlyMap<string, string>): Record<string, string> {
-  const { namespace, broker, features, forge, model, gates, logLevel, metrics, runNamespaces, staff } = config
-  const at = (name: string) => `http://${name}.${namespace}.svc.cluster.local`
-  const hasDoor = features.includes('run-door')
-  return {
-    brokerUrl: broker.url ?? brokerUrls[broker.class](namespace),
-    serviceUrlTemplate: at('{function}'),
-    runGatewayUrl: hasDoor ? at('run-door') : at('run-gateway'),
-    modelGatewayUrl: hasDoor ? `${at('run-door')}:81` : at('model-gateway'),
-    githubUrl: forge.apiUrl,
-    gitUrl: forge.gitUrl,
-    modelUrl: model.url,
-    models: model.names.join(','),
-    gates: JSON.stringify(gates),
-    runNamespaces: runNamespaces.join(','),
-    agentImage: images.get('codex-k8s/agent') ?? '',
-    staffAdmins: staff.admins.join(','),
-    staffAudiences: staff.audiences.join(','),
-    publicUrl: config.publicUrl ?? '',
-    otelEndpoint: config.otelEndpoint ?? '',
-    logLevel,
-    metrics: metrics ? 'on' : 'off',
-  }
-}
-
-/** Where a broker of each class takes events. Once it is there it says so itself, and the installer compares. */
-const brokerUrls = {
-  MTChannelBasedBroker: (namespace: string) =>
-    `http://broker-ingress.knative-eventing.svc.cluster.local/${namespace}/default`,
-  RabbitMQBroker: (namespace: string) => `http://default-broker-ingress.${namespace}.svc.cluster.local`,
-  Kafka: (namespace: string) => `http://kafka-broker-ingress.knative-eventing.svc.cluster.local/${namespace}/default`,
-} as const
 
 /**
  * The platform's namespace where kustomize does not look: subjects of bindings, what network policies select, and names

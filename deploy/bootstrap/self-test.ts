@@ -11,7 +11,7 @@ import type { Config } from './config.ts'
 import { publicUrl } from './connect.ts'
 import { InstallError } from './install-error.ts'
 import { readInventory } from './inventory.ts'
-import { getAll, type Kubectl } from './kubectl.ts'
+import { commandFor, getAll, type Kubectl } from './kubectl.ts'
 import type { Output } from './output.ts'
 import { decoded, secret } from './secrets.ts'
 import { runSetup, type SetupLine } from './setup-job.ts'
@@ -135,13 +135,8 @@ async function openIngress(kubectl: Kubectl, { namespace, context }: Config) {
       `set publicUrl; kubectl get kingress --namespace ${namespace} -o yaml`,
     )
   const args = ['port-forward', '--namespace', where, `service/${service}`, ':80', '--address', '127.0.0.1']
-  const child = spawn(
-    process.env['KUBECTL'] ?? 'kubectl',
-    [...(context === undefined ? [] : ['--context', context]), ...args],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
+  const { command, before } = commandFor(context)
+  const child = spawn(command, [...before, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   const said: string[] = []
   const port = await new Promise<number>((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr])

@@ -2,10 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from './config.ts'
 import { InstallError } from './install-error.ts'
 import { remove } from './remove.ts'
-import { ours, readInventory } from './inventory.ts'
+import { emptyInventory, ours, readInventory } from './inventory.ts'
 import { getAll, list, type Kubectl, type Resource } from './kubectl.ts'
 import type { Output } from './output.ts'
 import { OWNER_LABEL } from './render.ts'
+import { secret } from './secrets.ts'
 import { runSetup } from './setup-job.ts'
 import { stageOf, STAGES, type Stage } from './stages.ts'
 
@@ -67,7 +68,7 @@ export async function uninstall(
         '--ignore-not-found',
       ])
     if (isOurs && !keepsData) await remove(kubectl, [home], '--timeout', `${PATIENCE_MS / 1000}s`)
-    else if (!keepsData) await remove(kubectl, [installationOf(namespace)])
+    else if (!keepsData) await remove(kubectl, [emptyInventory(namespace)])
   })
   if (keepsData)
     out.line(
@@ -78,22 +79,12 @@ export async function uninstall(
 
 const namespaceOf = (name: string): Resource => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
 
-const installationOf = (namespace: string): Resource => ({
-  apiVersion: 'v1',
-  kind: 'ConfigMap',
-  metadata: { name: 'codex-k8s-installation', namespace },
-})
-
 /** The forge is told while the database and its credentials are there. What cannot be told is said. */
 async function disconnect(kubectl: Kubectl, { namespace }: Config, image: string, out: Output): Promise<void> {
   const hint = 'webhooks at the forge may be left: remove those whose URL ends in /hooks/github/... by hand'
   const secrets = await getAll(
     kubectl,
-    ['codex-k8s-database', 'codex-k8s-forge', 'codex-k8s-hooks'].map((name) => ({
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { name, namespace },
-    })),
+    ['codex-k8s-database', 'codex-k8s-forge', 'codex-k8s-hooks'].map((name) => secret(name, namespace)),
   )
   if (secrets.length < 3 || image === '') return out.line(`  ${hint}`)
   try {
