@@ -1,6 +1,7 @@
 import type { HttpBindings } from '@hono/node-server'
 import { createServer, STATUS_CODES, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Log } from '#shared/log.ts'
 import { linger } from '#shared/edge/linger.ts'
 import { flushSpans, isTracing } from '#shared/telemetry/trace.ts'
@@ -104,10 +105,13 @@ export async function listen(
       if (closing) server.closeIdleConnections()
     })
   })
+  const hasBegunToAnswer = (socket: Duplex) => {
+    for (const response of open) if (response.socket === socket) return response.headersSent
+    return false
+  }
   // What is no request of HTTP is told so, if nothing else is being told on its connection.
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const isAnswering = [...open].some((response) => response.socket === socket && response.headersSent)
-    if (!socket.writable || isAnswering || error.code === 'ECONNRESET') return void socket.destroy()
+    if (!socket.writable || hasBegunToAnswer(socket) || error.code === 'ECONNRESET') return void socket.destroy()
     const status = CLIENT_ERRORS[error.code ?? ''] ?? 400
     socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
     // Who was too slow has nothing left that we did not read.
