@@ -6,6 +6,7 @@ import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
 import { addAttempt, runTokenKey, startRun } from '../../functions/model-gateway/testing/run.ts'
 import { addHook, addProject, labeled, SECRET } from '../../functions/webhook-gateway/testing/gateway.ts'
+import { listen } from '#shared/edge/serve.ts'
 import { noRelay, quiet } from '#shared/edge/testing/post.ts'
 import { mintToken } from '#shared/job/token.ts'
 import type * as JobToken from '#shared/job/token.ts'
@@ -201,9 +202,11 @@ async function request({ db, load }: Stage, hook: string, content: object, secre
     'x-github-delivery': '1',
     'x-hub-signature-256': `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`,
   }
-  return create({ secretsDir }, { db, relay: noRelay, log: quiet }).fetch(
-    new Request(`http://gateway/hooks/github/${hook}`, { method: 'POST', headers, body }),
-  )
+  const app = create({ secretsDir }, { db, relay: noRelay, log: quiet })
+  // The database is the test's own and closed by it.
+  const { url, close } = await listen({ ...app, close: async () => {} }, { port: 0, host: '127.0.0.1' })
+  onTestFinished(close)
+  return fetch(`${url}/hooks/github/${hook}`, { method: 'POST', headers, body })
 }
 
 function temporary(): string {

@@ -66,7 +66,7 @@ const guards: readonly Guard[] = [
     guard: 'a run that is over stays over',
     scenario: endAgain,
     file: transition,
-    edits: [['if (!(ACTIVE_STATES as readonly string[]).includes(now.state)) return', '']],
+    edits: [['if (!isActive(now.state)) return', '']],
     fails: /state of a cancelled run/,
   },
   {

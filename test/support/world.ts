@@ -1,5 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { sql } from 'kysely'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,24 +8,18 @@ import { rememberHook } from '#shared/project/connect.ts'
 import { connectRepository } from '../../deploy/local/connect-repository.ts'
 import { startBroker, type Broker } from '../../deploy/local/broker/broker.ts'
 import type { SeedInput } from '../../deploy/local/forge/seed.ts'
-import { startForge } from '../../deploy/local/forge/server.ts'
 import { FUNCTIONS, localUrl, type FunctionsOptions } from '../../deploy/local/functions.ts'
 import { killProcesses } from '../../functions/stage-dispatcher/job-processes.ts'
 import type { Db } from '#shared/db/connect.ts'
 import { withLogin } from '../../deploy/local/logins.ts'
 import { spawnNode, type NodeProcess } from './processes.ts'
-import { eventually } from './wait.ts'
+import { startWorldForge, type ForgeEntry, type WorldForge } from './world-forge.ts'
+import { comeToRest, expireLeases } from './world-rest.ts'
 
 const root = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
 /** Key of the agents' tokens. */
 export const TOKEN_KEY = 'a key of the test, long enough for anything'
-
-/** One line of the forge's own ledger: what really happened there. */
-export interface ForgeEntry {
-  readonly kind: string
-  readonly [detail: string]: unknown
-}
 
 /** What a world is made with. */
 export interface WorldOptions {
@@ -80,7 +73,7 @@ export interface World {
   /** The address of a function. */
   url(name: string): string
   /** A REST call to the forge as a person, by default with write access. Throws on anything but 2xx. */
-  person<T = Record<string, unknown>>(method: string, path: string, body?: unknown, token?: string): Promise<T>
+  readonly person: WorldForge['person']
   /** Opens an issue; returns its number. */
   issue(title?: string, body?: string): Promise<number>
   /** Sets a label as a person would. */
@@ -110,39 +103,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   let ports = await freePorts()
   const url = (name: string) => localUrl(ports, name)
 
-  const forge = await startForge({
-    data: join(folder, 'forge'),
-    seed: {
-      users: [
-        { login: 'maria', id: 1001, token: 'maria-token' },
-        { login: 'theo', id: 1002, token: 'theo-token' },
-        { login: 'eve', id: 1003, token: 'eve-token' },
-      ],
-      repos: [
-        {
-          owner: 'maria',
-          name: 'shop',
-          files: { 'README.md': '# shop\n', 'src/a.js': '1\n' },
-          collaborators: { theo: 'triage' },
-          labels: ['run:dev', 'bug'],
-        },
-      ],
-      app: { app_id: 7, slug: 'codex-k8s' },
-      ...options.seed,
-    },
-  })
+  const forge = await startWorldForge(folder, options.seed)
   onTestFinished(() => forge.close())
-  const [app] = (await (await fetch(`${forge.url}/_forge/apps`)).json()) as {
-    id: number
-    privateKey: string
-    bot: { id: number }
-    installations: { id: number }[]
-  }[]
-  const authDir = join(folder, 'auth')
-  mkdirSync(authDir)
-  writeFileSync(join(authDir, 'app-id'), String(app?.id))
-  writeFileSync(join(authDir, 'private-key.pem'), app?.privateKey ?? '')
-
+  const { app, authDir, person } = forge
   const broker = await startBroker({
     eventing: new URL('../../eventing/', import.meta.url),
     resolve: url,
@@ -150,23 +113,13 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   })
   onTestFinished(() => broker.stop())
 
-  const person: World['person'] = async (method, path, body, token = 'maria-token') => {
-    const response = await fetch(`${forge.url}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: body === undefined ? null : JSON.stringify(body),
-    })
-    const text = await response.text()
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
-    return text === '' ? {} : JSON.parse(text)
-  }
   const repository = await person<{ id: number; full_name: string }>('GET', '/repos/maria/shop')
   const connected = await connectRepository(db, join(folder, 'secrets'), {
     instance: forge.url,
     repositoryId: String(repository.id),
     fullName: repository.full_name,
-    installationId: String(app?.installations[0]?.id),
-    ownActorId: String(app?.bot.id),
+    installationId: app.installation,
+    ownActorId: app.bot,
     ...(options.maxActive !== undefined && { maxActive: options.maxActive }),
   })
   const hookUrl = `${url('webhook-gateway')}${connected.hookPath}`
@@ -243,50 +196,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       await person('POST', `/repos/maria/shop/issues/${issue}/labels`, { labels: [label] }, token)
     },
     sweep,
-    async expireLeases() {
-      await db
-        .updateTable('outbox')
-        .set({ lease_until: sql`now() - interval '1 ms'` })
-        .where('lease', 'is not', null)
-        .execute()
-      await db
-        .updateTable('comments')
-        .set({ lease_until: sql`now() - interval '1 ms'` })
-        .where('lease', 'is not', null)
-        .execute()
-      await db
-        .updateTable('model_calls')
-        .set({ expires_at: sql`now() - interval '1 ms'` })
-        .where('state', '=', 'reserved')
-        .execute()
-    },
-    async drain() {
-      // Twice in a row: what ends a run may set off a webhook after its own delivery was looked at.
-      let quiet = 0
-      await eventually(
-        async () => {
-          await sweep()
-          await broker.idle()
-          const { pending } = (await (await fetch(`${forge.url}/_forge/idle`)).json()) as { pending: number }
-          const accounting = await db.selectFrom('accounting').selectAll().executeTakeFirstOrThrow()
-          const active = await db
-            .selectFrom('runs')
-            .select('state')
-            .where('state', 'not in', ['refused', 'succeeded', 'failed', 'cancelled'])
-            .execute()
-          const behind = await db.selectFrom('comments').select('run_id').whereRef('wanted', '>', 'done').execute()
-          const held = pending + accounting.deliveries_pending + accounting.unsent + active.length + behind.length
-          quiet = held === 0 ? quiet + 1 : 0
-          if (held === 0) return quiet === 2
-          throw new Error(JSON.stringify({ pending, accounting, active, behind: behind.length }))
-        },
-        { what: 'everything to be done', timeoutMs: 60_000, everyMs: 50 },
-      )
-    },
-    forgeLedger: async (kind) =>
-      (await (
-        await fetch(`${forge.url}/_forge/ledger${kind === undefined ? '' : `?kind=${kind}`}`)
-      ).json()) as ForgeEntry[],
+    expireLeases: () => expireLeases(db),
+    drain: () => comeToRest({ db, broker, sweep, forge }),
+    forgeLedger: forge.ledger,
     jobs,
     jobLedger: () =>
       existsSync(started)

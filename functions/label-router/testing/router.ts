@@ -1,7 +1,8 @@
 import type { Db } from '#shared/db/connect.ts'
 import type { Row } from '#shared/db/schema.ts'
 import { noRelay, post, quiet } from '#shared/edge/testing/post.ts'
-import { forgeForFile, receive } from '#shared/run/testing/forge.ts'
+import { forgeForFile } from '#shared/run/testing/forge.ts'
+import { receive } from '#shared/run/testing/receive.ts'
 import { defaultWorkflow } from '#shared/workflow/default-workflow.ts'
 import { create } from '../app.ts'
 
