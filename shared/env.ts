@@ -45,3 +45,23 @@ export const forge = {
 
 /** The key that run and model tokens are made with. */
 export const TokenKey = v.pipe(v.string(), v.minLength(32))
+
+/** Where the other functions are: `http://{function}.codex-k8s.svc.cluster.local`. */
+export const services = {
+  SERVICE_URL_TEMPLATE: v.optional(v.string(), 'http://{function}'),
+  /** Addresses that no template can name, as on one machine: a JSON object by function. */
+  SERVICE_URLS: v.pipe(v.optional(v.string(), '{}'), v.parseJson(), v.record(v.string(), BaseUrl)),
+}
+
+/** The address of a function by what `services` says. */
+export const serviceUrlBy =
+  (env: { readonly SERVICE_URL_TEMPLATE: string; readonly SERVICE_URLS: Readonly<Record<string, string>> }) =>
+  (name: string): string =>
+    env.SERVICE_URLS[name] ?? env.SERVICE_URL_TEMPLATE.replace('{function}', name)
+
+/** Names of namespaces, with commas. */
+export const Namespaces = v.pipe(
+  v.string(),
+  v.transform((text) => text.split(',').flatMap((name) => name.trim() || [])),
+  v.array(v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/))),
+)

@@ -5,8 +5,9 @@ import { operations } from '#api/operations.gen.ts'
 import { answerError } from '#shared/edge/event-app.ts'
 import { problem, type Problem } from '#shared/edge/problem.ts'
 import type { App } from '#shared/edge/serve.ts'
-import { schemaProblems } from '#shared/schema-problems.ts'
+import { Denied, NotThere } from '#shared/forge/github/failure.ts'
 import { accessOperations, rolesOf } from './access.ts'
+import { repositoryNotFound } from './at-forge.ts'
 import { checkOperations } from './checks.ts'
 import { connectionOperations } from './connection.ts'
 import { decideAccess, visibleProjects, type Held } from './decide.ts'
@@ -25,14 +26,12 @@ import { ledgerOperations } from './ledger.ts'
 import { projectOperations } from './projects.ts'
 import { redriveOperations } from './redrive.ts'
 import { remember } from './remember.ts'
+import { parseRequest } from './request.ts'
 import { runOperations } from './runs.ts'
 import { stuckOperations } from './stuck.ts'
 
 /** Largest body, bytes: a hundred deliveries to redrive. */
 const MAX_BODY_BYTES = 64 * 1024
-
-/** Parameters of a query that are numbers; all others are text. */
-const numbers: readonly string[] = ['limit', 'number']
 
 /** The door for people and their tools: every operation of the contract, for who may. */
 export function create(config: Config, clients: Clients): App {
@@ -70,7 +69,7 @@ export function create(config: Config, clients: Clients): App {
       }),
     )
   app.notFound(() => problem(notFound.refused))
-  app.onError((error) => answerError(error, log))
+  app.onError((error) => forgeRefused(error) ?? answerError(error, log))
   return { fetch: (request) => app.fetch(request), close: () => db.destroy() }
 
   async function answer<K extends OperationId>(c: Context, id: K): Promise<Response> {
@@ -78,7 +77,7 @@ export function create(config: Config, clients: Clients): App {
     const token = /^Bearer ([\x21-\x7e]{1,16384})$/i.exec(c.req.header('authorization') ?? '')?.[1]
     const caller = token === undefined ? undefined : await review(token)
     if (caller === undefined) return unauthorized(config.audiences)
-    const parsed = await parse(c, id)
+    const parsed = await parseRequest(c, id)
     if ('refused' in parsed) return problem(parsed.refused)
     const held = await rolesOf(db, config.admins, caller)
     const denied = await deny(id, parsed.path, held)
@@ -132,49 +131,19 @@ export function create(config: Config, clients: Clients): App {
   }
 }
 
-/** The request by the contract: path, query and body, or what is wrong with them. */
-async function parse(c: Context, id: OperationId) {
-  const { pathSchema, querySchema, bodySchema, bodyRequired } = operations[id]
-  const path = pathSchema && v.safeParse(pathSchema, c.req.param())
-  // Not even an id: there is no such thing.
-  if (path?.success === false) return notFound
-  const query = readQuery(c, querySchema)
-  if (typeof query === 'string') return invalid(query)
-  let body: unknown
-  if (bodySchema !== undefined) {
-    const text = await c.req.text()
-    if (text !== '' || bodyRequired) {
-      if (!/^application\/json(\s*;|$)/i.test(c.req.header('content-type') ?? ''))
-        return { refused: { status: 415, code: 'not_json', title: 'Content-Type has to be application/json' } }
-      const parsed = v.safeParse(v.pipe(v.string(), v.parseJson()), text)
-      if (!parsed.success) return invalid('The body is not JSON.')
-      const held = v.safeParse(bodySchema as v.GenericSchema, parsed.output)
-      if (!held.success) return invalid(schemaProblems(held.issues))
-      body = held.output
-    }
-  }
-  return { path: path?.output, query, body }
-}
-
-/** Every parameter once, and none that the contract does not know: a filter that is spelled wrong is no filter. */
-function readQuery(c: Context, schema: (typeof operations)[OperationId]['querySchema']): object | string | undefined {
-  const given = Object.entries(c.req.queries())
-  const known = Object.keys(schema?.entries ?? {})
-  if (given.some(([name, values]) => !known.includes(name) || values.length > 1))
-    return `Parameters, each at most once: ${known.join(', ') || 'none'}.`
-  if (schema === undefined) return undefined
-  const values = given.map(([name, [value = '']]) => [name, numbers.includes(name) ? numberOf(value) : value])
-  const parsed = v.safeParse(schema, Object.fromEntries(values))
-  return parsed.success ? parsed.output : schemaProblems(parsed.issues)
-}
-
-const numberOf = (text: string) => (/^[0-9]{1,10}$/.test(text) ? Number(text) : text)
-
 const isRefusal = (answer: object): answer is Extract<Answer<OperationId>, { refused: unknown }> => 'refused' in answer
 
-const invalid = (detail: string) => ({
-  refused: { status: 400, code: 'invalid', title: 'The request is not as the contract says', detail },
-})
+/** What a person has to mend at the forge is no temporary failure. */
+function forgeRefused(error: Error): Response | undefined {
+  if (error instanceof NotThere) return problem(repositoryNotFound.refused)
+  if (!(error instanceof Denied)) return undefined
+  return problem({
+    status: 409,
+    code: 'forge_denied',
+    title: 'The forge does not let us do this',
+    detail: 'GET /v1/checks, or kn codex doctor, says which permission is missing, or that the credentials are wrong.',
+  })
+}
 
 const forbidden = (role: string): Problem => ({
   status: 403,

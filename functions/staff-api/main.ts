@@ -3,7 +3,7 @@ import { connect } from '#shared/db/connect.ts'
 import { newestMigration } from '#shared/db/newest-migration.ts'
 import { sharedPace } from '#shared/db/pace.ts'
 import { serve } from '#shared/edge/serve.ts'
-import { BaseUrl, common, forge, readEnv } from '#shared/env.ts'
+import { BaseUrl, common, forge, Namespaces, readEnv, services, serviceUrlBy } from '#shared/env.ts'
 import { readGitHubAuth } from '#shared/forge/github/auth-directory.ts'
 import { createGitHub } from '#shared/forge/github/client.ts'
 import { createLog } from '#shared/log.ts'
@@ -25,6 +25,7 @@ const env = readEnv(
   v.object({
     ...common,
     ...forge,
+    ...services,
     SECRETS_DIR: v.pipe(v.string(), v.minLength(1)),
     /** Audiences of tokens that are taken. */
     STAFF_AUDIENCES: v.pipe(names('codex-k8s'), v.minLength(1)),
@@ -32,14 +33,10 @@ const env = readEnv(
     STAFF_ADMINS: Admins,
     /** Where the forge reaches webhook-gateway; empty: not said. */
     PUBLIC_URL: v.optional(v.union([v.literal(''), BaseUrl]), ''),
-    RUN_NAMESPACES: names(''),
+    RUN_NAMESPACES: v.optional(Namespaces, ''),
     KUBERNETES_URL: v.optional(BaseUrl, 'https://kubernetes.default.svc'),
     /** Folder of our own ServiceAccount; empty: the Kubernetes API asks for nothing. */
     SERVICE_ACCOUNT_DIR: v.optional(v.string(), '/var/run/secrets/kubernetes.io/serviceaccount'),
-    /** `http://{function}.codex-k8s.svc.cluster.local` */
-    SERVICE_URL_TEMPLATE: v.optional(v.string(), 'http://{function}'),
-    /** Addresses that no template can name, as on one machine: a JSON object by function. */
-    SERVICE_URLS: v.pipe(v.optional(v.string(), '{}'), v.parseJson(), v.record(v.string(), BaseUrl)),
   }),
 )
 const log = createLog('staff-api', env.LOG_LEVEL)
@@ -61,7 +58,7 @@ const config = {
   secretsDir: env.SECRETS_DIR,
   forgeAuth: auth.kind,
   newestMigration,
-  serviceUrl: (name: string) => env.SERVICE_URLS[name] ?? env.SERVICE_URL_TEMPLATE.replace('{function}', name),
+  serviceUrl: serviceUrlBy(env),
 }
 
 await startTracing('staff-api', env)

@@ -70,7 +70,12 @@ test('a hook that the forge does not let us take away is named once; the reposit
   expect(again.json).toMatchObject({ changed: true, project: { maxActive: 3, runNamespace: 'codex-k8s-runs' } })
   writeFileSync(join(secretsDir, hook.secretName), 'x'.repeat(64))
   expect(await call('POST', `/v1/projects/${id}/connect`)).toMatchObject({ status: 200 })
-  await forge.fault('GET', '/repos/maria/shop/hooks', { status: 403, body: { message: 'Resource not accessible' } })
+  const denied = { status: 403, body: { message: 'Resource not accessible' } }
+  await forge.fault('GET', '/repos/maria/shop/labels', denied)
+  expect(await call('POST', `/v1/projects/${id}/labels`)).toMatchObject({ status: 409, code: 'forge_denied' })
+  await forge.fault('GET', '/repos/maria/shop/labels', { status: 404, body: { message: 'Not Found' } })
+  expect(await call('POST', `/v1/projects/${id}/labels`)).toMatchObject({ status: 409, code: 'repository_not_found' })
+  await forge.fault('GET', '/repos/maria/shop/hooks', denied)
   const removed = await call('DELETE', `/v1/projects/${id}`)
   expect(removed).toMatchObject({ status: 409, code: 'hook_left' })
   expect(removed.text).toContain(`/hooks/github/${hook.id}`)

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { connect } from '#shared/db/connect.ts'
 import { serve } from '#shared/edge/serve.ts'
-import { BaseUrl, common, readEnv, TokenKey } from '#shared/env.ts'
+import { BaseUrl, common, Namespaces, readEnv, TokenKey } from '#shared/env.ts'
 import { Resources } from '#shared/job/bundle.ts'
 import { createLog } from '#shared/log.ts'
 import { createRelay } from '#shared/outbox/relay.ts'
@@ -10,13 +10,6 @@ import { create } from './app.ts'
 import { usualResources } from './job-spec.ts'
 import { kubernetesLauncher } from './kubernetes-launcher.ts'
 import { processLauncher } from './process-launcher.ts'
-
-/** Names of namespaces, with commas. */
-const Namespaces = v.pipe(
-  v.string(),
-  v.transform((text) => text.split(',').flatMap((name) => name.trim() || [])),
-  v.array(v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/))),
-)
 
 const env = readEnv(
   v.object({
