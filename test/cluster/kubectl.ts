@@ -20,7 +20,7 @@ export interface Resource {
     readonly url?: string
     readonly addresses?: readonly { readonly type: string; readonly address: string }[]
     /** Of a node. */
-    readonly images?: readonly { readonly names: readonly string[] }[]
+    readonly images?: readonly { readonly names: readonly string[] | null }[]
     /** Of a pod. */
     readonly containerStatuses?: readonly {
       readonly state: Readonly<Partial<Record<'waiting' | 'terminated', { readonly reason: string }>>>

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { eventually } from '../support/wait.ts'
 import { kubectl, list, type Resource } from './kubectl.ts'
 
-/** Images that a node names: its largest ones. */
+/** Images that a node lists: its largest ones, also those that have lost their names. */
 const NAMED = 50
 
 /** Whether the cluster's nodes have an image, so that nobody has to build and bring it. */
 export async function isOnNodes(image: string): Promise<boolean> {
   const nodes = (await list('nodes')).map(({ status }) => status?.images ?? [])
-  if (nodes.every((images) => images.some(({ names }) => names.includes(image)))) return true
+  if (nodes.every((images) => images.some(({ names }) => names?.includes(image)))) return true
   return nodes.some((images) => images.length >= NAMED) && isFound(image)
 }
 
