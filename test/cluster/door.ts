@@ -40,7 +40,7 @@ export async function findIngress(): Promise<string> {
 /** Opens a door to the public URL of a Knative Service, through the cluster's ingress. */
 export async function openDoor(serviceUrl: string): Promise<Door> {
   const [namespace = '', service = ''] = (await findIngress()).split('/')
-  const forward = await portForward(namespace, service, 80)
+  const forward = await portForward(namespace, `service/${service}`, 80)
   const { host } = new URL(serviceUrl)
   const passed: Passed[] = []
 

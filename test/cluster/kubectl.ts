@@ -58,13 +58,13 @@ export function notReady(resources: readonly Resource[]): string[] {
   })
 }
 
-/** A door to a Service of the cluster that works wherever kubectl does. */
+/** A door to a Service or a pod of the cluster, named as kubectl does, that works wherever kubectl does. */
 export async function portForward(
   namespace: string,
-  service: string,
+  target: `service/${string}` | `pod/${string}`,
   port: number,
 ): Promise<{ port: number; stop(): void }> {
-  const args = ['--namespace', namespace, 'port-forward', `service/${service}`, `:${port}`, '--address', '127.0.0.1']
+  const args = ['--namespace', namespace, 'port-forward', target, `:${port}`, '--address', '127.0.0.1']
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const said: string[] = []
   const local = await new Promise<number>((resolve, reject) => {

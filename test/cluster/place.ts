@@ -41,8 +41,8 @@ export interface Place {
 }
 
 /** Opens a door and lets the repository's hook deliver to it from now on. */
-export async function openPlace(name: RepositoryName): Promise<Place> {
-  const { ownerUrl, forgeUrl, repositories } = inject('installed')
+export async function openPlace(name: RepositoryName, installed = inject('installed')): Promise<Place> {
+  const { ownerUrl, forgeUrl, repositories } = installed
   const repository = repositories[name]
   const db = connect(ownerUrl, { name: 'cluster-test' })
   const gateway = (await list('ksvc', NAMESPACE)).find(({ metadata }) => metadata.name === 'webhook-gateway')

@@ -1,11 +1,12 @@
 import { inject } from 'vitest'
+import type { Image } from './images.ts'
 import { kubectl, list } from './kubectl.ts'
 import { NAMESPACE, STRANGER_NAMESPACE } from './platform.ts'
 import { eventually } from '../support/wait.ts'
 
 /** A pod with Node and a script, under the same restrictions as everything of ours. */
-function manifest(namespace: string, name: string, script: string): object {
-  const [image] = inject('installed').images
+function manifest(namespace: string, name: string, script: string, images: readonly Image[]): object {
+  const [image] = images
   if (image === undefined) throw new Error('no image')
   return {
     apiVersion: 'v1',
@@ -28,8 +29,12 @@ function manifest(namespace: string, name: string, script: string): object {
 }
 
 /** Starts a script in a pod and leaves it running. */
-export async function startPod(name: string, script: string): Promise<{ stop(): Promise<void> }> {
-  await kubectl(['apply', '--filename', '-'], JSON.stringify(manifest(NAMESPACE, name, script)))
+export async function startPod(
+  name: string,
+  script: string,
+  { images } = inject('installed'),
+): Promise<{ stop(): Promise<void> }> {
+  await kubectl(['apply', '--filename', '-'], JSON.stringify(manifest(NAMESPACE, name, script, images)))
   const gone = ['--grace-period', '0', '--force', '--ignore-not-found']
   return { stop: async () => void (await kubectl(['delete', 'pod', name, '--namespace', NAMESPACE, ...gone])) }
 }
@@ -39,7 +44,10 @@ export async function runAsStranger(script: string): Promise<string> {
   const namespace = STRANGER_NAMESPACE
   await kubectl(['create', 'namespace', namespace])
   try {
-    await kubectl(['apply', '--filename', '-'], JSON.stringify(manifest(namespace, 'stranger', script)))
+    await kubectl(
+      ['apply', '--filename', '-'],
+      JSON.stringify(manifest(namespace, 'stranger', script, inject('installed').images)),
+    )
     const phase = await eventually(
       async () => {
         const [pod] = await list('pods', namespace)

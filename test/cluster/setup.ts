@@ -17,7 +17,7 @@ import {
   writeOverlay,
   writeRunsOverlay,
 } from './platform.ts'
-import { startWorld, TOKENS, type Repository, type RepositoryName } from './world.ts'
+import { startWorld, TOKENS, type Repository, type RepositoryName, type World } from './world.ts'
 
 /** The one installation that all files of a run share. */
 export interface Installed {
@@ -37,11 +37,18 @@ declare module 'vitest' {
   }
 }
 
-/** Installs everything once. What a run that was cut off has left is removed first. */
+/** Installs everything once for all test files. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { installed, stop } = await startInstallation()
+  project.provide('installed', installed)
+  return stop
+}
+
+/** Installs everything. What a run that was cut off has left is removed first. */
+export async function startInstallation(): Promise<{ installed: Installed; world: World; stop(): Promise<void> }> {
   await removeNamespaces()
   const world = await startWorld()
-  const teardown = async () => {
+  const stop = async () => {
     await removeNamespaces()
     await world.stop()
   }
@@ -70,11 +77,10 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await apply(await render(writeRunsOverlay(join(world.folder, 'runs'), ingressNamespace)))
     await install(await render(overlay))
     const { ownerUrl, databasePid, forgeUrl, repositories } = world
-    project.provide('installed', { overlay, images, ownerUrl, databasePid, forgeUrl, repositories })
-    return teardown
+    return { installed: { overlay, images, ownerUrl, databasePid, forgeUrl, repositories }, world, stop }
   } catch (error) {
     process.stderr.write(`${await diagnosis()}\n`)
-    await teardown()
+    await stop()
     throw error
   }
 }

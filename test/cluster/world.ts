@@ -11,8 +11,17 @@ import { migrate } from '#shared/db/migrate.ts'
 import { startDatabase } from './database.ts'
 import { freePort, hostAddress } from './host.ts'
 
-/** One repository per test file, so that what a file counts at the forge is its own. */
-export const REPOSITORIES = ['chain', 'ends', 'fabricated', 'kills', 'poison', 'rollout'] as const
+/** One repository per test file, so that what a file counts at the forge is its own; two for the benchmark. */
+export const REPOSITORIES = [
+  'bench',
+  'bench-walk',
+  'chain',
+  'ends',
+  'fabricated',
+  'kills',
+  'poison',
+  'rollout',
+] as const
 /** A repository of alice's. */
 export type RepositoryName = (typeof REPOSITORIES)[number]
 
@@ -104,7 +113,12 @@ export async function startWorld(): Promise<World> {
   }
 }
 
-async function connectAll(databaseUrl: string, forgeUrl: string, secret: string): Promise<World['repositories']> {
+/** Connects all repositories in the database. */
+export async function connectAll(
+  databaseUrl: string,
+  forgeUrl: string,
+  secret: string,
+): Promise<World['repositories']> {
   const ask = async (token: string, path: string) => {
     const response = await fetch(`${forgeUrl}${path}`, { headers: { authorization: `Bearer ${token}` } })
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)

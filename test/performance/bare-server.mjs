@@ -6,5 +6,7 @@ import { createServer } from 'node:http'
 const server = createServer((request, response) => {
   request.resume().once('end', () => response.writeHead(request.method === 'GET' ? 200 : 202).end())
 })
-server.listen(0, () => writeSync(1, `{"url":"http://127.0.0.1:${server.address().port}","msg":"listening"}\n`))
+server.listen(process.env.PORT ?? 0, () =>
+  writeSync(1, `{"url":"http://127.0.0.1:${server.address().port}","msg":"listening"}\n`),
+)
 process.once('SIGTERM', () => server.close(() => process.exit(0)))

@@ -6,6 +6,8 @@ import { connectRepository, type Connected } from '../../deploy/local/connect-re
 import { expectStatus } from './ask.ts'
 import { startChild } from './child.ts'
 import type { Ground } from './ground.ts'
+import type { Elsewhere } from './servers.ts'
+import type { WayThrough } from './walk.ts'
 
 /** A forge with one connected repository, and the database that knows of it. */
 export interface ForgeWorld {
@@ -108,4 +110,9 @@ export async function startForgeWorld({ folder: parent }: Ground, databaseUrl: s
       await forge.stop()
     },
   }
+}
+
+/** The way of this world's issues. */
+export function wayThrough(world: ForgeWorld, { caught }: Elsewhere): WayThrough {
+  return { ...world, repository: REPOSITORY, hookPath: world.connected.hookPath, tokenKey: TOKEN_KEY, caught }
 }

@@ -4,14 +4,19 @@ import { Agent, request } from 'node:http'
 import type { SignedBody } from './corpus.ts'
 import { quantile } from './figures.ts'
 
-/** What a load is told, as JSON in LOAD. Always bounded in time, and to the loopback address. */
-export interface LoadOptions {
+/** How a load is sent. Always bounded in time. */
+export interface Load {
   readonly url: string
-  readonly corpus: string
   readonly connections: number
   readonly seconds: number
   /** Deliveries per second whatever the answers do; without it each connection sends when it has its answer. */
   readonly rate?: number
+}
+
+/** What a load of this machine is told, as JSON in LOAD: always to the loopback address. */
+export interface LoadOptions extends Load {
+  /** File of signed bodies. */
+  readonly corpus: string
 }
 
 /** What it saw, milliseconds. With a rate the time counts from when a delivery was due, so that a stall is not forgiven. */
@@ -26,13 +31,17 @@ export interface LoadResult {
 }
 
 if (import.meta.main) {
-  const options = JSON.parse(process.env['LOAD'] ?? '{}') as LoadOptions
-  process.stdout.write(`${JSON.stringify(await run(options))}\n`)
+  const { corpus, ...load } = JSON.parse(process.env['LOAD'] ?? '{}') as LoadOptions
+  if (new URL(load.url).hostname !== '127.0.0.1') throw new Error('loads go to this machine only')
+  const bodies = JSON.parse(readFileSync(corpus, 'utf8')) as SignedBody[]
+  process.stdout.write(`${JSON.stringify(await sendLoad(load, bodies))}\n`)
 }
 
-async function run({ url, corpus, connections, seconds, rate }: LoadOptions): Promise<LoadResult> {
-  if (new URL(url).hostname !== '127.0.0.1') throw new Error('loads go to this machine only')
-  const bodies = JSON.parse(readFileSync(corpus, 'utf8')) as SignedBody[]
+/** Sends the bodies over and over, each time as another delivery, and counts the answers. */
+export async function sendLoad(
+  { url, connections, seconds, rate }: Load,
+  bodies: readonly SignedBody[],
+): Promise<LoadResult> {
   const agent = new Agent({ keepAlive: true, maxSockets: connections, scheduling: 'fifo' })
   const times: number[] = []
   const refused: Record<string, number> = {}
@@ -43,6 +52,7 @@ async function run({ url, corpus, connections, seconds, rate }: LoadOptions): Pr
     new Promise<void>((resolve) => {
       const { event, body, signature } = bodies[sent % bodies.length] as SignedBody
       sent += 1
+      let outcome = 'cut off'
       const done = (status: string) => {
         times.push(performance.now() - since)
         if (status.startsWith('2')) accepted += 1
@@ -57,10 +67,11 @@ async function run({ url, corpus, connections, seconds, rate }: LoadOptions): Pr
         'x-hub-signature-256': signature,
       }
       const asked = request(url, { method: 'POST', agent, headers, timeout: 15_000 }, (response) => {
-        response.resume().once('end', () => done(String(response.statusCode)))
+        response.resume().once('end', () => (outcome = String(response.statusCode)))
       })
       asked.once('timeout', () => asked.destroy(new Error('timeout')))
-      asked.once('error', (error: NodeJS.ErrnoException) => done(error.code ?? error.message))
+      asked.once('error', (error: NodeJS.ErrnoException) => (outcome = error.code ?? error.message))
+      asked.once('close', () => done(outcome))
       asked.end(body)
     })
 

@@ -4,7 +4,7 @@ import { ask, expectStatus } from './ask.ts'
 import { startChild } from './child.ts'
 import { environmentOf } from './environment.ts'
 import type { Figure } from './figures.ts'
-import { startForgeWorld } from './forge-world.ts'
+import { startForgeWorld, wayThrough } from './forge-world.ts'
 import type { Ground } from './ground.ts'
 import { grow, type Size } from './growth-rows.ts'
 import { withClient } from './ledger-rows.ts'
@@ -52,7 +52,7 @@ export async function plansOf(
       for (const setting of ['log_min_duration = 0', 'log_analyze = on', 'log_timing = off', "log_format = 'json'"])
         await client.query(`alter database ${name} set auto_explain.${setting}`)
     })
-    for (const step of await walk(world, elsewhere)) {
+    for (const step of await walk(wayThrough(world, elsewhere))) {
       const asked = await step.ask()
       mkdirSync(join(ground.folder, 'jobs'), { recursive: true })
       const env = environmentOf(step.name, world, elsewhere, ground.folder)
@@ -60,7 +60,7 @@ export async function plansOf(
       const child = await startChild(script, { env, until: /"url":"([^"]+)".*"listening"/ })
       const base = child.ready?.[1] ?? ''
       await expectStatus(base, step.status, asked)
-      await step.after?.(base)
+      await step.after?.((status, next) => expectStatus(base, status, next))
       // Whatever it answers: the run of the gate's turn is on no forge, and its comment cannot be written.
       await ask(base, { method: 'POST', path: '/sweep?grace=0' })
       await child.stop()

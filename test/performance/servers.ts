@@ -21,8 +21,8 @@ export interface Elsewhere {
   close(): void
 }
 
-/** Starts it on a free port. */
-export async function startElsewhere(): Promise<Elsewhere> {
+/** Starts it on a free port of the address. */
+export async function startElsewhere(host = '127.0.0.1'): Promise<Elsewhere> {
   const caught: Caught[] = []
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
@@ -35,8 +35,8 @@ export async function startElsewhere(): Promise<Elsewhere> {
     })
   })
   server.keepAliveTimeout = 60_000
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  await new Promise<void>((resolve) => server.listen(0, host, resolve))
+  const base = `http://${host}:${(server.address() as AddressInfo).port}`
   return {
     brokerUrl: `${base}/broker`,
     modelUrl: `${base}/model/v1`,

@@ -3,7 +3,7 @@ import { expectStatus, type Ask } from './ask.ts'
 import { startChild, type Child } from './child.ts'
 import { environmentOf } from './environment.ts'
 import { short, shown, spreadOf, type Figure, type Section } from './figures.ts'
-import { startForgeWorld } from './forge-world.ts'
+import { startForgeWorld, wayThrough } from './forge-world.ts'
 import type { Ground } from './ground.ts'
 import { cpuSeconds } from './proc.ts'
 import { startElsewhere } from './servers.ts'
@@ -44,7 +44,7 @@ export async function starts(ground: Ground): Promise<Section> {
     for (let round = 0; round <= rounds; round += 1) {
       // Rounds follow each other faster than a forge may be asked, and waiting for that is no part of a start.
       await world.db.deleteFrom('forge_pace').execute()
-      for (const step of await walk(world, elsewhere)) {
+      for (const step of await walk(wayThrough(world, elsewhere))) {
         const asked = await step.ask()
         const floor = await start(bare, {}, asked, 202)
         const env = environmentOf(step.name, world, elsewhere, ground.folder)
@@ -88,7 +88,7 @@ async function start(
     await expectStatus(url, status, isBare ? { ...asked, method: 'POST' } : asked)
     const event = performance.now() - began
     const eventCpu = cpuSeconds(child.pid) * 1_000
-    await after?.(url)
+    await after?.((expected, next) => expectStatus(url, expected, next))
     return { answer, event, answerCpu, eventCpu }
   } finally {
     await child.stop()
