@@ -156,7 +156,7 @@ function whoseRuns({ name, runsOf }: ForeignNamespace, { namespace, runNamespace
   if (wants.length === 0 || !runNamespaces.includes(name) || runsOf === namespace) return []
   return [
     fails(
-      `namespace ${name} is somebody else's and does not say that it has runs of ${namespace}, which ${wants.join(' and ')} goes by`,
+      `namespace ${name} is somebody else's and does not say that it has runs of ${namespace}; without that no ${wants.join(' and no ')} works there`,
       `kubectl label namespace ${name} ${RUNS_OF_LABEL}=${namespace}`,
     ),
   ]

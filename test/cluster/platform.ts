@@ -11,11 +11,17 @@ export const NAMESPACE = process.env['TEST_NAMESPACE'] ?? 'codex-k8s-test'
 /** Where the agents' Jobs of the test are. */
 export const RUNS_NAMESPACE = `${NAMESPACE}-runs`
 
+/** Name of what lets the test's staff-api ask whose token it is. */
+const STAFF_RIGHTS = `codex-k8s-staff-api-${NAMESPACE}`
+
 /** Where a pod is that is none of ours. */
 export const STRANGER_NAMESPACE = `${NAMESPACE}-stranger`
 
 /** Selects the pods and deployments of the functions. */
 export const OF_FUNCTIONS = ['--selector', 'serving.knative.dev/service'] as const
+
+/** Selects the pods of agents. */
+export const OF_AGENTS = ['--selector', 'app.kubernetes.io/name=codex-k8s-agent'] as const
 
 /** The address of a function inside of the cluster. */
 export const functionUrl = (name: string) => `http://${name}.${NAMESPACE}.svc.cluster.local`
@@ -58,6 +64,12 @@ export function writeOverlay(folder: string, { images, config, secrets }: Instal
     images,
     patches: [
       { patch: JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'codex-k8s' }, data }) },
+      // They are in no namespace: under a name of their own no real installation loses its rights.
+      {
+        target: { kind: 'ClusterRole.*', name: 'codex-k8s-staff-api' },
+        patch: JSON.stringify([{ op: 'replace', path: '/metadata/name', value: STAFF_RIGHTS }]),
+        options: { allowNameChange: true },
+      },
     ],
     secretGenerator: Object.entries(secrets).map(([name, values]) => ({
       name: `codex-k8s-${name}`,
@@ -128,6 +140,8 @@ export async function removeNamespaces(namespaces: readonly string[] = NAMESPACE
     timeoutMs: 60_000,
     everyMs: 500,
   })
+  if (platform === NAMESPACE)
+    await kubectl(['delete', 'clusterrole,clusterrolebinding', STAFF_RIGHTS, '--ignore-not-found'])
   await Promise.all(namespaces.map(removeWithPods))
 }
 
@@ -148,6 +162,7 @@ export async function diagnosis(): Promise<string> {
       lastLines(events, 20),
     ),
     look(['get', 'events', ...inNamespace, '--sort-by', '.lastTimestamp']).then((events) => lastLines(events, 40)),
+    look(['logs', '--namespace', RUNS_NAMESPACE, ...OF_AGENTS, '--all-containers', '--tail', '20', '--prefix']),
     look(['logs', ...inNamespace, ...OF_FUNCTIONS, '--container', 'user-container', '--tail', '30', '--prefix']),
   ])
   return parts.join('\n\n')
