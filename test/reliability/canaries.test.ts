@@ -392,7 +392,10 @@ describe('X12', { timeout: 180_000 }, () => {
   plain.for(['rejection', 'exception'])(
     'an unhandled %s ends the process with its words and nothing else',
     async (how) => {
-      const folder = mkdtempSync(join(import.meta.dirname, '..', '..', '.local', 'canary-'))
+      // Beside the sources, whose short names for imports it uses.
+      const local = join(import.meta.dirname, '..', '..', '.local')
+      mkdirSync(local, { recursive: true })
+      const folder = mkdtempSync(join(local, 'canary-'))
       onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
       const secrets = secretEnvironment()
       const script = join(folder, 'script.ts')
