@@ -31,7 +31,7 @@ describe('W10: deliveries in any order', () => {
     expect(new Set(deliveries.map(({ state }) => state))).toEqual(new Set(['done']))
     expect(deliveries.length).toBeGreaterThanOrEqual(480)
     await expectNothingLost(db)
-  }, 60_000)
+  }, 120_000)
 
   test('of an issue that has its label in the end lead to one pull request: 6 permutations', async ({
     db,
