@@ -138,6 +138,8 @@ async function digestOf(db: Db): Promise<string> {
     .innerJoin('outbox', (join) => join.on('outbox.type', '=', 'com.github.issues.labeled'))
     .innerJoin('inbox', 'inbox.id', 'outbox.inbox_id')
     .select('inbox.body_digest')
+    // Those after the first are labels of our own.
+    .orderBy('outbox.seq')
     .executeTakeFirstOrThrow()
   return row.body_digest
 }
