@@ -1,7 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { connect as openSocket, type Socket } from 'node:net'
+import { once } from 'node:events'
+import { IncomingMessage } from 'node:http'
+import { connect as openSocket, Socket } from 'node:net'
 import { describe, expect, onTestFinished } from 'vitest'
-import { MAX_BODY_BYTES } from './body.ts'
+import { MAX_BODY_BYTES, readBody } from './body.ts'
 import {
   addHook,
   addProject,
@@ -107,6 +109,13 @@ describe('the size of a body', () => {
     )
     // The parser may stumble over the rest before the database has answered for the beginning.
     expect(answer).toMatch(/^HTTP\/1\.1 (400 |401 .*HTTP\/1\.1 400 )/s)
+  })
+
+  test('a body whose sender was gone before it was looked at has ended early, too, and is not waited for', async () => {
+    const incoming = new IncomingMessage(new Socket())
+    incoming.destroy()
+    await once(incoming, 'close')
+    expect(((await readBody(incoming)) as Response).status).toBe(400)
   })
 
   test('a body that ends early is refused, and nobody else notices', async ({ databaseUrl, db }) => {

@@ -35,6 +35,8 @@ export function readBody(incoming: IncomingMessage): Promise<Buffer | Response> 
     }
     const onEnd = () => end(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length))
     const onClose = () => end(refuse(400, 'incomplete_body', 'The body ended early'))
+    // Whose sender was gone before we came to read says so no second time.
+    if (incoming.destroyed) return onClose()
     incoming.on('data', onData).once('end', onEnd).once('close', onClose)
     // What went wrong is told by the end that is missing.
     incoming.once('error', () => {})

@@ -5,7 +5,7 @@ const LINGER_MS = 500
 
 /**
  * Ends a connection of which not everything was read, or ever will be. To close it at once is a reset, and that takes the
- * answer along: so only our side is closed now, and the rest when the sender has closed its own or the time is up.
+ * answer along: so only our side is closed now, and the rest when the time is up.
  */
 export function linger(socket: Duplex): void {
   socket.pause()
